@@ -1,0 +1,40 @@
+# dpiprobe: `make demo` shows it, `make test` proves it. Both create their environment (.venv) themselves; neither needs root.
+#
+#   PYTHON=/path/to/python3.12   choose the interpreter (3.11 or later; without it the first fitting one is taken)
+#   VENV=.venv                   where the environment goes
+#   DEMO='--boxes rst,drop'      options for the demo
+#   TEST='tests/report -x'       options for pytest
+
+SHELL := /bin/sh
+PYTHON ?=
+VENV ?= .venv
+DEMO ?=
+TEST ?= -n auto
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check env clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed-demo ## probe boxes in a lab on this machine and name what they do
+	@$(BIN)/dpiprobe demo $(DEMO)
+
+test: $(VENV)/.installed-dev ## run the tests
+	@$(BIN)/python -m pytest -q $(TEST)
+
+check: $(VENV)/.installed-dev ## ruff, mypy --strict, and the check of all signatures
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy --strict
+	@$(BIN)/dpiprobe signatures check
+
+env: $(VENV)/.installed-dev ## create the environment for working on the project
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp makes a second call quick; a changed pyproject.toml installs again. An environment for development can show the demo too.
+$(VENV)/.installed-%: pyproject.toml .ci/environment
+	@PYTHON='$(PYTHON)' sh .ci/environment '$(VENV)' '$*'
