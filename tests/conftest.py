@@ -1,0 +1,41 @@
+"""What all tests share: how a test says what it needs of the machine, and where the corpus is.
+
+A test that lacks something skips with a reason. Where the environment names that thing in DPIPROBE_REQUIRE (`tshark,lab`), the same lack
+is a failure: continuous integration installs what the tests want, and a silent skip there would be a hole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def require(what: str, reason: str) -> NoReturn:
+    """This test cannot run here: skip it with the reason, or fail where DPIPROBE_REQUIRE says that `what` must be there."""
+    if what in os.environ.get("DPIPROBE_REQUIRE", "").split(","):
+        pytest.fail(f"{what} is required here (DPIPROBE_REQUIRE), but {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def tshark() -> str:
+    """The path of tshark."""
+    found = shutil.which("tshark")
+    if found is None:
+        require("tshark", "tshark is not installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of labelled captures that lives outside the project."""
+    folder = os.environ.get("DPIPROBE_CORPUS")
+    if not folder:
+        require("corpus", "DPIPROBE_CORPUS is not set")
+    return Path(folder)
