@@ -1,0 +1,128 @@
+"""How the trials of a run are laid out: names x repetitions between controls, in random but recorded order.
+
+Rules of this file:
+- Pure: the seed decides everything that looks random; the same arguments give the same plan.
+- Every test trial stands between two controls, so that each failure has a control that ended before it and one that began after it
+  (section 4 (b) of the design), and so that punishment left over from a test is met by a control and not by the next test.
+- Each test has a random name of equal length beside it: a server that refuses whatever it does not know refuses both.
+- Hellos that are compared have equal length and the same bytes but for the name: by the same seed, and by `name_room`, the length
+  that a name fills up to with the padding extension (RFC 7685).
+"""
+
+from __future__ import annotations
+
+import random  # noqa: TID251 - only `random.Random(seed)`, whose numbers are the plan's own arguments
+import string
+from collections.abc import Sequence
+
+from dpiprobe.errors import UsageError
+from dpiprobe.plan.plan import Pace, Plan, Role, Trial, Way
+
+MOST_TRIALS = 2000
+"""A plan holds one source port and one descriptor a trial, and one instruction pair a trial in the capture filter (at most 4096)."""
+
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035 section 2.3.4, less the length byte and the root
+_LETTERS = string.ascii_lowercase
+
+
+def design(
+    server: str,
+    names: Sequence[str],
+    *,
+    control: str | None,
+    repetitions: int,
+    seed: int,
+    target: str | None = None,
+    way: Way = "hello",
+    get: str | None = None,
+    pace: Pace | None = None,
+) -> Plan:
+    """Lay out a run against one endpoint (`address:port`).
+
+    names: the names in question · control: a name known to be served there, or None (the random names are then the only controls)
+    seed: any integer · way, get: see `Plan`. Raises UsageError for what cannot be meant.
+    """
+    names = [checked_name(name) for name in names]
+    control = checked_name(control) if control is not None else None
+    if not names:
+        raise UsageError("no name to test; give at least one with --name")
+    if len(set(names)) != len(names):
+        raise UsageError("a name is given twice; give each --name once and raise --repetitions instead")
+    if control in names:
+        raise UsageError(f"{control} is both tested and the control; choose a control that is known to be served there")
+    if repetitions < 1:
+        raise UsageError(f"{repetitions} repetitions are none; give at least 1")
+    slots = 2 * len(names) * repetitions + (len(names) * repetitions + 1 if control is not None else 1)
+    if slots > MOST_TRIALS:
+        raise UsageError(f"{slots} connections are more than one run takes ({MOST_TRIALS}); give fewer names or repetitions")
+    rng = random.Random(seed)
+    room = max(len(name) for name in (*names, control or ""))
+    seeds = {name: rng.getrandbits(48) for name in names}
+    decoys = {name: _fresh_name(name, {*names, control or ""}, rng) for name in names}
+
+    trials: list[Trial] = []
+
+    def add(role: Role, name: str, like: str) -> None:
+        settings = {"pair": names.index(like) + 1, "hello_seed": seeds[like], "name_room": room}
+        trials.append(Trial(len(trials) + 1, role, name, server, settings=settings))
+
+    last = names[0]
+    for _ in range(repetitions):
+        for name in rng.sample(names, len(names)):
+            last = name
+            # Before the test its controls in random order; after it those of the next test, or the last control.
+            before: list[Role] = ["control", "random-control"] if control is not None else ["random-control"]
+            for role in rng.sample(before, len(before)):
+                add(role, control if role == "control" and control is not None else decoys[name], name)
+            add("test", name, name)
+    if control is not None:
+        add("control", control, last)
+    else:
+        add("random-control", decoys[last], last)
+    return Plan(
+        server=server,
+        target=target if target is not None else server,
+        names=tuple(names),
+        controls=(*((control,) if control is not None else ()), *decoys.values()),
+        repetitions=repetitions,
+        seed=seed,
+        way=way,
+        get=get,
+        pace=pace if pace is not None else Pace(),
+        trials=tuple(trials),
+    )
+
+
+def checked_name(name: str) -> str:
+    """The name as it goes into the server_name extension: A-labels, without the final dot (RFC 6066 section 3), case kept.
+
+    Raises UsageError where it is no host name."""
+    text = name.strip().removesuffix(".")
+    if not text.isascii():
+        try:
+            text = text.encode("idna").decode("ascii")
+        except UnicodeError:
+            raise UsageError(f"{name!r} has no form for the wire; give its xn-- form") from None
+    labels = text.split(".")
+    if not text or len(text) > _LONGEST_NAME or any(not label or len(label) > _LONGEST_LABEL for label in labels):
+        raise UsageError(f"{name!r} is not a host name; give one such as www.example.org")
+    if not all(c.isalnum() or c in "-_." for c in text):
+        raise UsageError(f"{name!r} is not a host name; give the bare name, without scheme, port or path")
+    return text
+
+
+def random_name_like(name: str, rng: random.Random) -> str:
+    """A name of equal length and label lengths with random letters in place of everything but the last label.
+
+    A name of one label is random as a whole."""
+    labels = name.split(".")
+    kept = labels[-1:] if len(labels) > 1 else []
+    return ".".join(["".join(rng.choices(_LETTERS, k=len(label))) for label in labels[: len(labels) - len(kept)]] + kept)
+
+
+def _fresh_name(name: str, taken: set[str], rng: random.Random) -> str:
+    """`random_name_like`, but none of `taken` (which a very short label could hit)."""
+    for _ in range(100):
+        if (fresh := random_name_like(name, rng)) not in taken:
+            return fresh
+    raise UsageError(f"{name!r} is too short to have a random name of equal length; give a longer name")
