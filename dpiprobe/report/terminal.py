@@ -1,0 +1,127 @@
+"""The table that a person reads: first the names with verdict, technique, signature, position and why; then counts; then how to go on.
+
+Rules of this file:
+- On a terminal it is laid out by rich (imported here, when called); elsewhere it is plain text in columns, byte for byte the same for
+  the same records.
+- Colour only repeats what the words say. Text from the network was made printable before it comes here, and rich is not asked to read
+  markup in it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+from dpiprobe.report.printable import pad, printable, width
+from dpiprobe.report.summary import VERDICTS, Name, Summary, counts, losses, packets, summaries
+
+COLOURS = {"blocked": "bold red", "contested": "magenta", "down": "yellow", "insufficient": "cyan", "ok": "green"}
+HEADS = ("name", "server", "verdict", "technique", "signature", "position", "why")
+MOST_OK = 12  # rows of names that worked; what did not work is never cut
+MOST_ROWS = 200
+
+
+def write(records: Iterable[Mapping[str, Any]], out: TextIO, *, colour: bool | None = None) -> None:
+    """Summaries of all captures among `records`, to `out`; `colour` None asks the stream itself."""
+    fancy = out.isatty() if colour is None else colour
+    for index, summary in enumerate(summaries(records)):
+        if index:
+            out.write("\n")
+        write_summary(summary, out, fancy=fancy)
+
+
+def write_summary(summary: Summary, out: TextIO, *, fancy: bool = False) -> None:
+    """One capture's table, counts, losses and next steps."""
+    shown, left = _choose(summary.names)
+    out.write(f"{summary.capture}\n\n" if summary.capture else "")
+    if not summary.names:
+        out.write("no flows that can be judged\n" if not summary.flows else "")
+    elif fancy:
+        _rich_table(shown, out)
+    else:
+        _plain_table(shown, out)
+    for sentence in left:
+        out.write(sentence + "\n")
+    out.write("\n" + "\n".join([*_counts(summary), *_next(summary)]) + "\n")
+
+
+def _choose(names: list[Name]) -> tuple[list[Name], list[str]]:
+    """The rows to show, and a sentence for the rest."""
+    notable = [name for name in names if name.verdict != "ok"]
+    fine = [name for name in names if name.verdict == "ok"]
+    left = []
+    if len(notable) > MOST_ROWS:
+        left.append(f"... and {len(notable) - MOST_ROWS} more that did not simply work; --json has them all")
+        notable = notable[:MOST_ROWS]
+    if len(fine) > MOST_OK:
+        left.append(f"... and {len(fine) - MOST_OK} more names that worked")
+        fine = fine[:MOST_OK]
+    return notable + fine, left
+
+
+def _cells(name: Name) -> tuple[str, ...]:
+    why = name.why
+    if name.flow is not None:
+        where = f"flow {name.flow}" + (f", packets {packets(name.evidence)}" if name.evidence else "")
+        why = f"{why} ({where})" if why else where
+    verdict = name.verdict + (f" ({name.confidence})" if name.confidence else "")
+    return (name.server_name, name.server, verdict, name.technique or "-", name.signature or "-", name.position or "-", why)
+
+
+def _columns(names: list[Name]) -> tuple[list[int], list[tuple[str, ...]]]:
+    """Widths of all columns but the last, and all rows with the heads first."""
+    rows = [HEADS, *(_cells(name) for name in names)]
+    return [max(width(row[column]) for row in rows) for column in range(len(HEADS) - 1)], rows
+
+
+def _plain_table(names: list[Name], out: TextIO) -> None:
+    """One line a name, so that it can be searched and cut."""
+    widths, rows = _columns(names)
+    for row in rows:
+        line = "  ".join([*(pad(cell, cells) for cell, cells in zip(row[:-1], widths, strict=True)), row[-1]])
+        out.write(line.rstrip() + "\n")
+
+
+def _rich_table(names: list[Name], out: TextIO) -> None:
+    """The same on a terminal: the verdict in colour, the reason wrapped on lines of its own, since a screen is narrow."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    widths, rows = _columns(names)
+    for index, row in enumerate(rows):
+        line = Text(no_wrap=False)
+        for head, cell, cells in zip(HEADS, row[:-1], widths, strict=False):
+            style = "bold" if not index else COLOURS.get(names[index - 1].verdict, "") if head == "verdict" else ""
+            line.append(cell, style=style)
+            line.append(" " * (cells - width(cell) + 2))
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+        if index and row[-1]:
+            console.print(Padding(Text(row[-1], style="dim"), (0, 0, 0, 2)))
+
+
+def _counts(summary: Summary) -> list[str]:
+    verdicts: dict[str, int] = {word: sum(name.verdict == word for name in summary.names) for word in VERDICTS}
+    lines = [f"names: {counts(verdicts)}", f"flows: {counts(summary.flows)}"]
+    if summary.record.get("packets") is not None:
+        lines.append(f"packets: {summary.record['packets']}")
+    lines += [f"lost: {sentence}" for sentence in losses(summary.record)]
+    return lines
+
+
+def _next(summary: Summary) -> list[str]:
+    """How to look further: commands that can be pasted."""
+    # names of captures go into commands only where the shell reads them as they stand
+    raw = str(summary.record.get("path") or summary.capture)
+    if not raw or raw == "-" or printable(raw) != raw:
+        return []
+    capture = shlex.quote(raw)
+    telling = next((name.flow for name in summary.names if name.flow is not None), None)
+    lines = ["", "look further:"]
+    if telling is not None:
+        lines.append(f"  dpiprobe show {capture} --flow {telling}")
+    lines.append(f"  dpiprobe analyze {capture} --json{' --interesting' if telling is not None else ''}")
+    return lines
