@@ -13,11 +13,12 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from struct import unpack_from
 from typing import NamedTuple
 
-from dpiprobe.tls.record import CLIENT_HELLO, Complete, Invalid, NeedMore, Record, read_client_hello
+from dpiprobe.tls.record import CLIENT_HELLO, MAX_FRAGMENT, Complete, Invalid, NeedMore, Record, read_client_hello
 
 # IANA TLS ExtensionType values
 SERVER_NAME, STATUS_REQUEST, SUPPORTED_GROUPS, EC_POINT_FORMATS, SIGNATURE_ALGORITHMS, ALPN = 0, 5, 10, 11, 13, 16
@@ -26,6 +27,8 @@ PRE_SHARED_KEY, EARLY_DATA, SUPPORTED_VERSIONS, COOKIE, PSK_KEY_EXCHANGE_MODES, 
 QUIC_TRANSPORT_PARAMETERS, ENCRYPTED_CLIENT_HELLO, ESNI, RENEGOTIATION_INFO = 57, 0xFE0D, 0xFFCE, 0xFF01  # ESNI: draft-ietf-tls-esni-00..06
 
 HOST_NAME = 0  # RFC 6066 section 3, the only NameType ever defined
+
+_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 
 STAGES = ("header", "version", "random", "session_id", "ciphers", "compression", "extensions", "")  # where reading can stop; "" = it did not
 
@@ -290,7 +293,10 @@ def build_message(hello: ClientHello) -> bytes:
 
 
 def build(hello: ClientHello) -> bytes:
-    """The bytes on the wire: prefix, then the message in the records it names. A message that grew fills a longer last record."""
+    """The bytes on the wire: prefix, then the message in the records it names.
+
+    What a message grew by goes into the last record (and further ones, where that would exceed the limit); what it shrank by is taken
+    from the last records, and no empty record is sent."""
     message = build_message(hello) + hello.extra
     if not hello.records:
         return hello.prefix + message
@@ -298,12 +304,18 @@ def build(hello: ClientHello) -> bytes:
     offset = 0
     last = len(hello.records) - 1
     for i, record in enumerate(hello.records):
-        left = len(message) - offset
-        length = left if i == last and hello.complete else min(record.length, left)
-        shown = length if hello.complete else record.length
-        out += bytes((record.type, record.version >> 8, record.version & 255)) + shown.to_bytes(2, "big")
-        out += message[offset : offset + length]
-        offset += length
+        head = bytes((record.type, record.version >> 8, record.version & 255))
+        if not hello.complete:
+            out += head + record.length.to_bytes(2, "big") + message[offset : offset + record.length]
+            offset += record.length
+            continue
+        longest = max(record.length, MAX_FRAGMENT) if i == last else record.length
+        while offset < len(message):
+            piece = message[offset : offset + longest]
+            out += head + len(piece).to_bytes(2, "big") + piece
+            offset += len(piece)
+            if i != last:
+                break
     return bytes(out)
 
 
@@ -341,6 +353,12 @@ def printable_name(raw: bytes) -> str:
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() else "".join([f"\\x{b:02x}" for b in c.encode()]) for c in text])
+
+
+def raw_name(text: str) -> bytes:
+    """The bytes that `printable_name` shows as `text`: its inverse. Plain text is UTF-8 (so for real names: ASCII)."""
+    raw = text.encode("utf-8", "surrogatepass")
+    return _ESCAPE.sub(lambda found: bytes((int(found[1], 16),)), raw) if b"\\" in raw else raw
 
 
 def _vector8(data: bytes, offset: int) -> tuple[bytes, ...]:
