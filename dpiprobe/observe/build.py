@@ -1,0 +1,144 @@
+"""Flows -> the suspect table: rows selected once, anchors found once, columns computed when first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
+from dpiprobe.flow.segments import forward_fill
+from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
+from dpiprobe.observe.packet_features import PACKET_FUNCTIONS, Suspects
+from dpiprobe.observe.suspects import conflicting, select
+from dpiprobe.observe.table import Values
+from dpiprobe.wire.packets import ACK, FIN, ICMP, ICMPV6, RST, SYN
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Observed:
+    """The suspect table of a batch (see `table.SuspectTable`), with the flows and facts behind it."""
+
+    def __init__(self, flows: Flows, facts: FlowFacts, suspects: Suspects, reaches_server: Bools) -> None:
+        self.flows = flows
+        self.facts = facts
+        self.suspects = suspects
+        self.slot = suspects.slot
+        self.flow: Ints = suspects.flow
+        rows = flows.row[suspects.slot]
+        self.number: Ints = flows.packets.number[rows]
+        self.time: Ints = flows.packets.time[rows]
+        self.origin: Ints = suspects.origin
+        self.flags: Ints = np.where(self.origin == ICMP_ERROR, 0, flows.packets.flags[rows])
+        self.flow_count = len(flows)
+        self.trigger_kind: Ints = flows.trigger_kind
+        self.reaches_server = reaches_server
+        self.server_rtt: Ints = suspects.server_rtt
+        self._columns: dict[str, Values] = {}
+        self._flow_columns: dict[str, Values] = {}
+
+    def feature(self, name: str) -> Values:
+        """A packet feature over the suspect rows."""
+        if name not in self._columns:
+            self._columns[name] = PACKET_FUNCTIONS[name](self.suspects)
+        return self._columns[name]
+
+    def flow_feature(self, name: str) -> Values:
+        """A flow feature over the flows."""
+        if name not in self._flow_columns:
+            self._flow_columns[name] = FLOW_FUNCTIONS[name](self.facts)
+        return self._flow_columns[name]
+
+    def rows(self, flow: int) -> range:
+        """Row indices of one flow's suspects."""
+        return range(int(np.searchsorted(self.flow, flow, "left")), int(np.searchsorted(self.flow, flow, "right")))
+
+
+def observe(flows: Flows) -> Observed:
+    """Select the suspects of a batch and find their anchors."""
+    overlapping = conflicting(flows)
+    slot = select(flows, overlapping)
+    count = len(flows.row)
+    flags = flows.packets.flags[flows.row]
+    length = flows.packets.payload_length[flows.row]
+    client, server = flows.origin == CLIENT, flows.origin == SERVER
+    has = flows.hello_start[flows.flow] != UNKNOWN
+    copy = (
+        client
+        & has
+        & (length > 0)
+        & ((flags & RST) == 0)
+        & (flows.offset < flows.hello_end[flows.flow])
+        & (flows.end > flows.hello_start[flows.flow])
+    )
+    syn = client & ((flags & (SYN | ACK | RST)) == SYN)
+    before = np.maximum(slot - 1, 0)
+    trigger = _anchor(np.flatnonzero(copy), flows, count, slot, before)
+    last_syn = _anchor(np.flatnonzero(syn), flows, count, slot, before)
+    trigger = np.where(trigger >= 0, trigger, last_syn)
+    said = (flags & RST) == 0
+    from_client = _anchor(np.flatnonzero(client & said), flows, count, slot, before)
+    from_server = _anchor(np.flatnonzero(server & said), flows, count, slot, before)
+    answered = np.where(flows.origin[slot] == CLIENT, from_server, from_client)
+    any_client = _anchor(np.flatnonzero(client), flows, count, slot, before)
+    any_server = _anchor(np.flatnonzero(server | (flows.origin == STRAY)), flows, count, slot, before)
+    previous = np.where(flows.origin[slot] == CLIENT, any_client, any_server)
+    fin = (flags & FIN) != 0
+    client_fin = _anchor(np.flatnonzero(client & fin), flows, count, slot, before)
+    server_fin = _anchor(np.flatnonzero(server & fin), flows, count, slot, before)
+    had_fin = np.where(flows.origin[slot] == CLIENT, client_fin, server_fin) >= 0
+    suspects = Suspects(flows, slot, trigger, answered, previous, overlapping, server_round_trips(flows)[0], had_fin)
+    return Observed(flows, gather_facts(flows), suspects, reaches_server(flows, slot))
+
+
+def _anchor(marked: Ints, flows: Flows, count: int, slot: Ints, before: Ints) -> Ints:
+    """For each suspect slot, the latest marked slot of its flow before it."""
+    if not len(slot):
+        return np.empty(0, np.int64)
+    latest = forward_fill(marked, flows.flow, count)[before]
+    same = (latest >= 0) & (flows.flow[np.maximum(latest, 0)] == flows.flow[slot]) & (latest < slot)
+    return np.where(same, latest, -1)
+
+
+def server_round_trips(flows: Flows) -> tuple[Ints, Ints]:
+    """Per flow: the smallest round trip that any flow between the same two addresses shows (ns, -1 unknown), and how many samples stand behind it."""
+    rtt, samples = np.full(len(flows), -1, np.int64), np.zeros(len(flows), np.int64)
+    if not len(flows):
+        return rtt, samples
+    key = flows.client * (int(flows.server.max()) + 1) + flows.server
+    _, inverse = np.unique(key, return_inverse=True)
+    groups = int(inverse.max()) + 1
+    big = np.iinfo(np.int64).max
+    least, total = np.full(groups, big), np.zeros(groups, np.int64)
+    known = flows.rtt > 0
+    np.minimum.at(least, inverse[known], flows.rtt[known])
+    np.add.at(total, inverse[known], flows.rtt_samples[known])
+    value = least[inverse]
+    return np.where(value == big, -1, value), total[inverse]
+
+
+def reaches_server(flows: Flows, slots: Sequence[int] | Ints) -> Bools:
+    """Whether a client's reset or close can have reached the server: it was acknowledged, or it left with the client's full TTL and no
+    router quoted it in a time-exceeded."""
+    packets = flows.packets
+    out = np.zeros(len(slots), bool)
+    kind, protocol = packets.icmp_type[flows.row], packets.protocol[flows.row]
+    expired = (flows.origin == ICMP_ERROR) & (((kind == 11) & (protocol == ICMP)) | ((kind == 3) & (protocol == ICMPV6)))
+    ttl = packets.ttl[flows.row]
+    for i, slot in enumerate(np.asarray(slots).tolist()):
+        if flows.origin[slot] != CLIENT:
+            continue
+        f, row = int(flows.flow[slot]), int(flows.row[slot])
+        span = slice(int(flows.start[f]), int(flows.stop[f]))
+        later = slice(slot + 1, int(flows.stop[f]))
+        own_end = int(flows.end[slot]) + (1 if packets.flags[row] & FIN else 0)
+        acked = flows.acked[later]
+        acknowledged = bool(((flows.origin[later] == SERVER) & (acked >= own_end) & (acked != UNKNOWN)).any())
+        full = int(ttl[slot]) >= int(ttl[span][flows.origin[span] == CLIENT].max())
+        quotes = [int(packets.quote[flows.row[s]]) for s in (np.flatnonzero(expired[span]) + span.start).tolist()]
+        quoted = any(int(packets.quotes.sequence[q]) == int(packets.seq[row]) for q in quotes)
+        out[i] = acknowledged or (full and not quoted)
+    return out

@@ -1,0 +1,203 @@
+"""What a flow shows as a whole: one small pure function for each word of FLOW_FEATURES, and the copies of a hello that nobody acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, Flows
+from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
+from dpiprobe.observe.table import Values
+from dpiprobe.wire.packets import ACK, RST, SYN
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class FlowFacts:
+    """Per flow: what several features and observations need, counted once.
+
+    unacked: first byte of the trigger that the server never acknowledged (UNKNOWN where it acknowledged the end, or no trigger)
+    copies: transmissions that carry that byte · first_copy, last_copy: their slots · last_server: the server's last packet that is
+    neither reset nor capture copy · last_client: the client's last packet · end_of_capture: ns, one value for all
+    """
+
+    flows: Flows
+    unacked: Ints
+    copies: Ints
+    first_copy: Ints
+    last_copy: Ints
+    last_server: Ints
+    last_client: Ints
+    end_of_capture: int
+
+
+def gather_facts(flows: Flows) -> FlowFacts:
+    """The counts above for all flows of a batch."""
+    count, packets = len(flows), flows.packets
+    flags, length = packets.flags[flows.row], packets.payload_length[flows.row]
+    own = flows.duplicate == 0
+    acked = flows.server_acked
+    has = flows.hello_start != UNKNOWN
+    unacked = np.where(has & (acked < flows.hello_end), np.maximum(acked, flows.hello_start), UNKNOWN)
+    byte = unacked[flows.flow]
+    carries = (
+        (flows.origin == CLIENT)
+        & own
+        & (length > 0)
+        & ((flags & RST) == 0)
+        & (byte != UNKNOWN)
+        & (flows.offset <= byte)
+        & (flows.end > byte)
+    )
+    server = (flows.origin == SERVER) & own & ((flags & RST) == 0)
+    return FlowFacts(
+        flows,
+        unacked,
+        count_where(carries, flows.flow, count),
+        first_where(carries, flows.flow, count),
+        last_where(carries, flows.flow, count),
+        last_where(server, flows.flow, count),
+        last_where((flows.origin == CLIENT) & own, flows.flow, count),
+        int(packets.time.max()) if len(packets) else 0,
+    )
+
+
+def _span(facts: FlowFacts, first: Ints, last: Ints) -> Ints:
+    time = facts.flows.packets.time[facts.flows.row]
+    return time[np.maximum(last, 0)] - time[np.maximum(first, 0)] if len(time) else np.zeros(len(first), np.int64)
+
+
+def server_bytes(facts: FlowFacts) -> Values:
+    return Values(facts.flows.server_seen, np.ones(len(facts.flows), bool))
+
+
+def _after_trigger(facts: FlowFacts, origin: int) -> Ints:
+    flows = facts.flows
+    slot = np.arange(len(flows.row))
+    mask = (flows.origin == origin) & (flows.duplicate == 0) & (flows.hello[flows.flow] >= 0) & (slot > flows.hello[flows.flow])
+    return count_where(mask, flows.flow, len(flows))
+
+
+def server_packets(facts: FlowFacts) -> Values:
+    return Values(_after_trigger(facts, SERVER), facts.flows.hello >= 0)
+
+
+def client_packets(facts: FlowFacts) -> Values:
+    return Values(_after_trigger(facts, CLIENT), facts.flows.hello >= 0)
+
+
+def server_ack(facts: FlowFacts) -> Values:
+    flows = facts.flows
+    word = np.where(flows.server_acked >= flows.hello_end, 2, np.where(flows.server_acked > flows.hello_start, 1, 0))
+    return Values(word, (flows.hello_start != UNKNOWN) & _server_side_visible(flows))
+
+
+def _server_side_visible(flows: Flows) -> Bools:
+    return np.asarray(count_where(flows.origin == SERVER, flows.flow, len(flows)) > 0)
+
+
+def answered(facts: FlowFacts) -> Values:
+    return Values(facts.flows.answer >= 0, (facts.flows.hello >= 0) & _server_side_visible(facts.flows))
+
+
+def retransmissions(facts: FlowFacts) -> Values:
+    return Values(np.maximum(facts.copies - 1, 0), facts.flows.hello_start != UNKNOWN)
+
+
+def unacknowledged_for(facts: FlowFacts) -> Values:
+    return Values(_span(facts, facts.first_copy, facts.last_copy), (facts.flows.hello_start != UNKNOWN) & (facts.first_copy >= 0))
+
+
+def then_silence(facts: FlowFacts) -> Values:
+    known = (facts.last_server >= 0) & (facts.last_client >= 0)
+    return Values(np.maximum(_span(facts, facts.last_server, facts.last_client), 0), known)
+
+
+def goodput(facts: FlowFacts) -> Values:
+    flows = facts.flows
+    data = _server_data(flows)
+    first, last = first_where(data, flows.flow, len(flows)), last_where(data, flows.flow, len(flows))
+    total = sum_where(data, flows.packets.payload_length[flows.row], flows.flow, len(flows))
+    head = flows.packets.payload_length[flows.row[np.maximum(first, 0)]] if len(flows.row) else np.zeros(len(flows), np.int64)
+    span = _span(facts, first, last)
+    known = (first >= 0) & (span > 0)
+    return Values((total - head) / np.where(span > 0, span, 1) * 1e9, known)
+
+
+def _server_data(flows: Flows) -> Bools:
+    flags = flows.packets.flags[flows.row]
+    return np.asarray(
+        (flows.origin == SERVER) & (flows.packets.payload_length[flows.row] > 0) & ((flags & RST) == 0) & (flows.duplicate == 0)
+    )
+
+
+def syn_copies(facts: FlowFacts) -> Values:
+    flows = facts.flows
+    flags = flows.packets.flags[flows.row]
+    mask = (flows.origin == CLIENT) & ((flags & (SYN | ACK | RST)) == SYN) & (flows.duplicate == 0)
+    copies = count_where(mask, flows.flow, len(flows))
+    return Values(copies, copies > 0)
+
+
+def segments(facts: FlowFacts) -> Values:
+    """Client payload packets up to the one that completed the trigger, each new byte counted once."""
+    flows = facts.flows
+    slot = np.arange(len(flows.row))
+    fresh = flows.end > flows.client_next
+    last = flows.hello_done[flows.flow]
+    mask = (
+        (flows.origin == CLIENT)
+        & (flows.packets.payload_length[flows.row] > 0)
+        & fresh
+        & (slot >= flows.hello[flows.flow])
+        & (slot <= last)
+    )
+    return Values(count_where(mask, flows.flow, len(flows)), flows.hello_done >= 0)
+
+
+def server_retransmissions(facts: FlowFacts) -> Values:
+    flows = facts.flows
+    data = _server_data(flows)
+    late = data & (flows.offset < _highest_before(flows))
+    return Values(count_where(late, flows.flow, len(flows)), np.ones(len(flows), bool))
+
+
+def _highest_before(flows: Flows) -> Ints:
+    """Highest end of server data before each slot, holes or not."""
+    reach = np.where(_server_data(flows), flows.end, 0)
+    return shifted(np.maximum(running_max(reach, flows.flow), 0), flows.flow, 0)
+
+
+def split_round_trips(facts: FlowFacts) -> Values:
+    flows = facts.flows
+    time = flows.packets.time[flows.row]
+    known = (flows.syn_ack >= 0) & (flows.last_syn >= 0) & (flows.answer >= 0) & (flows.hello_done >= 0)
+    if not len(time):
+        return Values(np.zeros(len(flows)), known)
+    handshake = time[np.maximum(flows.syn_ack, 0)] - time[np.maximum(flows.last_syn, 0)]
+    wait = time[np.maximum(flows.answer, 0)] - time[np.maximum(flows.hello_done, 0)]
+    return Values(wait / np.where(handshake > 0, handshake, 1), known & (handshake > 0))
+
+
+def watched_after(facts: FlowFacts) -> Values:
+    flows = facts.flows
+    if not len(flows):
+        return Values(np.zeros(0, np.int64), np.zeros(0, bool))
+    last = flows.packets.time[flows.row[flows.stop - 1]]
+    return Values(facts.end_of_capture - last, np.ones(len(flows), bool))
+
+
+FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {
+    f.__name__: f
+    for f in (
+        server_bytes, server_packets, client_packets, server_ack, answered, retransmissions, unacknowledged_for, then_silence, goodput,
+        syn_copies, segments, server_retransmissions, split_round_trips, watched_after,
+    )
+}  # fmt: skip
+
+__all__ = ["FLOW_FUNCTIONS", "FlowFacts", "gather_facts"]

@@ -1,0 +1,314 @@
+"""What one suspect packet looks like inside its flow: one small pure function for each word of the vocabulary.
+
+Each takes a `Suspects` (the rows and their anchors) and returns the values over its n rows with a mask of where they are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, UNKNOWN, Flows
+from dpiprobe.observe.table import Values
+from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Suspects:
+    """n suspect rows and where they stand. Slot indices into `flows`, -1 where there is none.
+
+    slot: the suspect itself · trigger: nearest preceding copy of the trigger, or of the SYN where none preceded ·
+    answered: last packet of the other side before it (no reset) · previous: packet of the same side before it ·
+    overlapping: per slot of `flows` · server_rtt: per flow, smallest round trip to that server in ns (-1 unknown) ·
+    had_fin: per row, this side had sent a FIN before
+    """
+
+    flows: Flows
+    slot: Ints
+    trigger: Ints
+    answered: Ints
+    previous: Ints
+    overlapping: Bools
+    server_rtt: Ints
+    had_fin: Bools
+
+    def of(self, column: Ints) -> Ints:
+        """A packet column over the suspect rows."""
+        return column[self.flows.row[self.slot]]
+
+    def at(self, slots: Ints, column: Ints) -> Ints:
+        """A packet column at anchors; where the anchor is missing the value means nothing."""
+        return column[self.flows.row[np.maximum(slots, 0)]]
+
+    @property
+    def flow(self) -> Ints:
+        return self.flows.flow[self.slot]
+
+    @property
+    def origin(self) -> Ints:
+        return self.flows.origin[self.slot]
+
+
+def _known(s: Suspects) -> Bools:
+    return np.ones(len(s.slot), bool)
+
+
+def _tcp(s: Suspects) -> Bools:
+    return np.asarray(s.origin != ICMP_ERROR, np.bool_)
+
+
+def delay(s: Suspects) -> Values:
+    known = s.trigger >= 0
+    return Values(s.of(s.flows.packets.time) - s.at(s.trigger, s.flows.packets.time), known)
+
+
+def delay_over_rtt(s: Suspects) -> Values:
+    rtt = s.server_rtt[s.flow]
+    since = delay(s)
+    known = since.known & (rtt > 0)
+    return Values(since.data / np.where(rtt > 0, rtt, 1), known)
+
+
+def ttl(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.ttl), _known(s))
+
+
+def ttl_shift(s: Suspects) -> Values:
+    anchor = s.flows.syn_ack[s.flow]
+    return Values(s.of(s.flows.packets.ttl) - s.at(anchor, s.flows.packets.ttl), (anchor >= 0) & (s.origin == SERVER))
+
+
+USUAL_INITIAL_TTLS = np.array([32, 64, 128, 255])
+"""Initial TTLs of common stacks; techniques.md (Henan 64, Turkmenistan 128) and RFC 1700 (64), older Windows 32, Solaris and routers 255."""
+
+
+def ttl_initial(s: Suspects) -> Values:
+    value = s.of(s.flows.packets.ttl)
+    return Values(USUAL_INITIAL_TTLS[np.minimum(np.searchsorted(USUAL_INITIAL_TTLS, value), 3)], _known(s))
+
+
+def ipid(s: Suspects) -> Values:
+    value = s.of(s.flows.packets.ip_id)
+    return Values(value, value >= 0)
+
+
+def ipid_step(s: Suspects) -> Values:
+    value, before = s.of(s.flows.packets.ip_id), s.at(s.previous, s.flows.packets.ip_id)
+    return Values((value - before) & 0xFFFF, (s.previous >= 0) & (value >= 0) & (before >= 0))
+
+
+def ipid_mirror(s: Suspects) -> Values:
+    value, before = s.of(s.flows.packets.ip_id), s.at(s.trigger, s.flows.packets.ip_id)
+    return Values((value - before) & 0xFFFF, (s.trigger >= 0) & (value >= 0) & (before >= 0))
+
+
+def df(s: Suspects) -> Values:
+    value = s.of(s.flows.packets.df)
+    return Values(np.where(value == 1, 0, 1), value >= 0)
+
+
+def tos(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.tos), _known(s))
+
+
+def window(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.window), _tcp(s))
+
+
+def window_mirror(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.window) - s.at(s.trigger, s.flows.packets.window), (s.trigger >= 0) & _tcp(s))
+
+
+def window_minus_ttl(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.window) - s.of(s.flows.packets.ttl), _tcp(s))
+
+
+def seq_raw(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.seq), _tcp(s))
+
+
+def seq_ahead(s: Suspects) -> Values:
+    expected = np.where(s.origin == CLIENT, s.flows.client_next[s.slot], s.flows.server_next[s.slot])
+    base = np.where(s.origin == CLIENT, s.flows.client_base[s.flow], s.flows.server_base[s.flow])
+    raw = (base + expected) & 0xFFFFFFFF
+    ahead = ((s.of(s.flows.packets.seq) - raw + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    fin_counted = s.had_fin & (ahead == 1)  # a FIN takes one sequence number
+    return Values(np.where(fin_counted, 0, ahead), _tcp(s) & (base >= 0))
+
+
+def seq_ladder(s: Suspects) -> Values:
+    packets = s.flows.packets
+    step = s.at(s.answered, packets.window)
+    distance = ((s.of(packets.seq) - s.at(s.answered, packets.ack) + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    known = (s.answered >= 0) & (step > 0) & _tcp(s) & ((s.at(s.answered, packets.flags) & ACK) != 0)
+    return Values(distance / np.where(step > 0, step, 1), known)
+
+
+def ack_ahead(s: Suspects) -> Values:
+    return _ack_from(s, s.flows.hello_end)
+
+
+def ack_from_start(s: Suspects) -> Values:
+    return _ack_from(s, s.flows.hello_start)
+
+
+def _ack_from(s: Suspects, landmark: Ints) -> Values:
+    place = landmark[s.flow]
+    base = s.flows.client_base[s.flow]
+    raw = (base + np.where(place == UNKNOWN, 0, place)) & 0xFFFFFFFF
+    ahead = ((s.of(s.flows.packets.ack) - raw + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    return Values(ahead, _tcp(s) & (s.origin != CLIENT) & (place != UNKNOWN) & (base >= 0))
+
+
+def ack_raw(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.ack), _tcp(s))
+
+
+def options(s: Suspects) -> Values:
+    bits = s.of(s.flows.packets.options)
+    return Values(np.where((bits & OPT_TIMESTAMPS) != 0, 1, np.where(bits == 0, 0, 2)), _tcp(s))
+
+
+def options_missing(s: Suspects) -> Values:
+    negotiated = s.flows.timestamps[s.flow]
+    bare = (s.of(s.flows.packets.options) & OPT_TIMESTAMPS) == 0
+    return Values(bare & (negotiated == 1), _tcp(s) & (negotiated >= 0) & (s.origin != 2))
+
+
+def reserved_bits(s: Suspects) -> Values:
+    return Values((s.of(s.flows.packets.flags) >> 8) & 0xF, _tcp(s))
+
+
+def urgent(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.urgent), _tcp(s))
+
+
+def payload(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.payload_length), _tcp(s))
+
+
+def payload_bytes(s: Suspects) -> Values:
+    data = np.empty(len(s.slot), object)
+    for i, row in enumerate(s.flows.row[s.slot].tolist()):
+        data[i] = s.flows.packets.payload(row)
+    whole = s.of(s.flows.packets.payload_captured) == s.of(s.flows.packets.payload_length)
+    return Values(data, _tcp(s) & whole)
+
+
+def payload_zeros(s: Suspects) -> Values:
+    length = s.of(s.flows.packets.payload_length)
+    zero = np.zeros(len(s.slot), bool)
+    rows = s.flows.row[s.slot]
+    for i in np.flatnonzero(length > 0).tolist():
+        zero[i] = not s.flows.packets.payload(int(rows[i])).strip(b"\0")
+    return Values(length, _tcp(s) & zero)
+
+
+def ip_length(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.ip_length), _known(s))
+
+
+def repeats(s: Suspects) -> Values:
+    packets = s.flows.packets
+    columns = [
+        packets.seq,
+        packets.ack,
+        packets.flags,
+        packets.ip_id,
+        packets.window,
+        packets.payload_length,
+        packets.ttl,
+        packets.tos,
+        packets.options,
+    ]
+    key = np.stack([s.flow, s.origin, *(s.of(c) for c in columns)], axis=1) if len(s.slot) else np.empty((0, 11), np.int64)
+    _, inverse, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
+    return Values(counts[inverse.reshape(-1)].astype(np.int64), _known(s))
+
+
+HTTP_RESPONSE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])")
+"""Status line of RFC 9112 section 4."""
+
+
+def http_status(s: Suspects) -> Values:
+    def status(body: bytes) -> int:
+        match = HTTP_RESPONSE.match(body)
+        return int(match.group(1)) if match else -1
+
+    value = _of_payload(s, status)
+    return Values(value, value >= 0)
+
+
+def tls_alert(s: Suspects) -> Values:
+    def description(body: bytes) -> int:
+        plain = len(body) >= 7 and body[0] == 0x15 and body[1] == 3 and body[3:5] == b"\0\2" and body[5] in (1, 2)
+        return body[6] if plain else -1
+
+    value = _of_payload(s, description)
+    return Values(value, value >= 0)
+
+
+def tls_type(s: Suspects) -> Values:
+    value = _of_payload(s, lambda body: body[0] if len(body) >= 3 and 20 <= body[0] <= 24 and body[1] == 3 else -1)
+    return Values(value, value >= 0)
+
+
+def _of_payload(s: Suspects, read: Callable[[bytes], int]) -> Ints:
+    rows = s.flows.row[s.slot]
+    out = np.full(len(rows), -1, np.int64)
+    for i in np.flatnonzero(s.of(s.flows.packets.payload_captured) > 0).tolist():
+        out[i] = read(s.flows.packets.payload(int(rows[i])))
+    return out
+
+
+def body_contains(s: Suspects) -> Values:
+    return payload_bytes(s)
+
+
+def icmp_type(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.icmp_type), s.origin == ICMP_ERROR)
+
+
+def icmp_code(s: Suspects) -> Values:
+    return Values(s.of(s.flows.packets.icmp_code), s.origin == ICMP_ERROR)
+
+
+def after_fin(s: Suspects) -> Values:
+    return Values(s.had_fin.copy(), _tcp(s))
+
+
+def overlaps(s: Suspects) -> Values:
+    return Values(s.overlapping[s.slot], _tcp(s))
+
+
+def echoes_timestamps(s: Suspects) -> Values:
+    """A forger on the path can copy a value too; but one that answers the trigger with the value of an earlier segment copies badly."""
+    packets = s.flows.packets
+    echo = s.of(packets.ts_echo)
+    out = np.zeros(len(s.slot), bool)
+    sent_ts = packets.ts_value[s.flows.row]
+    for i in np.flatnonzero(echo >= 0).tolist():
+        f = int(s.flow[i])
+        span = slice(int(s.flows.start[f]), int(s.slot[i]))
+        out[i] = bool(((s.flows.origin[span] != s.origin[i]) & (sent_ts[span] == echo[i]) & (sent_ts[span] >= 0)).any())
+    return Values(out, _tcp(s))
+
+
+PACKET_FUNCTIONS: dict[str, Callable[[Suspects], Values]] = {
+    f.__name__: f
+    for f in (
+        delay, delay_over_rtt, ttl, ttl_shift, ttl_initial, ipid, ipid_step, ipid_mirror, df, tos, window, window_mirror, window_minus_ttl,
+        seq_raw, seq_ahead, seq_ladder, ack_ahead, ack_from_start, ack_raw, options, options_missing, reserved_bits, urgent, payload,
+        payload_bytes, payload_zeros, ip_length, repeats, http_status, body_contains, tls_alert, tls_type, icmp_type, icmp_code, after_fin,
+        overlaps, echoes_timestamps,
+    )
+}  # fmt: skip
+
+__all__ = ["PACKET_FUNCTIONS", "Suspects"]
