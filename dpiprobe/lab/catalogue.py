@@ -1,0 +1,84 @@
+"""The boxes of the lab by name, each the `emulate:` block of a signature.
+
+Rules of this file:
+- A box is asked for by the id of a signature (any signature with an `emulate:` block) or by a short name that stands for one. `none` is the free path.
+- The blocks below are what the lab falls back to where the signature database has no such id; a signature's own block always wins.
+- A name says what the box *does*. Nothing that judges a capture may import this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dpiprobe.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One box: `signature` is the id whose block drives it (None: the free path), `default` the block to fall back to."""
+
+    name: str
+    signature: str | None
+    says: str
+    default: Mapping[str, object] | None
+
+
+CATALOGUE: tuple[Entry, ...] = (
+    Entry("none", None, "the free path: a router that only forwards", None),
+    Entry(
+        "in-path-reset", "netfilter-reject",
+        "swallows the hello and answers it with the reset of a Linux kernel (netfilter REJECT --reject-with tcp-reset)",
+        # net/ipv4/netfilter/nf_reject_ipv4.c: R, seq = the trigger's ack, ack 0, window 0, no options, ID 0, DF; measured on Linux 6.18
+        {"trigger": "client_hello", "hello": "drop",
+         "send": [{"to": "client", "flags": "R", "ack": "zero", "ipid": 0, "df": "set", "ttl": 64, "window": 0}]},
+    ),
+    Entry(
+        "on-path-resets", "gfw-reset-triple",
+        "lets the hello pass and races the answer with three identical reset+acks",
+        # Bock et al. 2021 and later measurements: three RST+ACKs at once, exact sequence number; TTL and delay of the lab are of no device (unverified)
+        {"trigger": "client_hello", "hello": "pass", "delay": "2 ms",
+         "send": [{"to": "client", "flags": "RA", "copies": 3, "spacing": "100 us", "ack": "hello_end", "ipid": "random_same", "df": "set",
+                   "ttl": {"random": [39, 238]}, "window": "random_same"},
+                  {"to": "server", "flags": "R", "copies": 1, "ipid": "random", "ttl": 64}]},
+    ),
+    Entry(
+        "drop-hello", "drop-hello", "swallows the hello and every copy of it, and says nothing",
+        {"trigger": "client_hello", "hello": "drop"},
+    ),
+    Entry(
+        "proxy-close", "proxy-close", "terminates every connection, relays allowed names, closes those that ask for a blocked one",
+        {"trigger": "client_hello", "proxy": {"answer": "close"}},
+    ),
+    Entry(
+        "throttle-shape", "throttle-shape", "queues what the server sends in flows with a blocked name, 8 kB/s",
+        {"trigger": "client_hello", "throttle": {"rate": "8 kB/s", "how": "shape"}},
+    ),
+    Entry(
+        "throttle-police", "throttle-police", "drops what exceeds 16 kB/s in flows with a blocked name",
+        {"trigger": "client_hello", "throttle": {"rate": "16 kB/s", "how": "police"}},
+    ),
+    Entry(
+        "residual-drop", "residual-drop", "swallows the hello and for 8 s everything else between this client and that server's port",
+        {"trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "8 s", "same": ["client", "server", "port"]}},
+    ),
+)
+
+
+def entries() -> tuple[Entry, ...]:
+    """All named boxes."""
+    return CATALOGUE
+
+
+def block(name: str, signatures: Mapping[str, Mapping[str, object]] | None = None) -> Mapping[str, object] | None:
+    """The `emulate:` block of a box, None for the free path; `signatures` are the blocks of the database by id.
+
+    Raises UsageError for a name that is neither in the catalogue nor a signature with a block.
+    """
+    known = signatures or {}
+    for entry in CATALOGUE:
+        if name in (entry.name, entry.signature):
+            return None if entry.signature is None else known.get(entry.signature, entry.default)
+    if name in known:
+        return known[name]
+    raise UsageError(f"there is no box {name!r}; `dpiprobe lab list` shows those there are")

@@ -1,0 +1,113 @@
+"""The packets a box makes: from a `send:` list and the packet that triggered it to bytes, each with its delay and receiver.
+
+Rules of this file: pure but for the generator it is given and the box's own IP ID counter. Field by field it does what `signature/emulation.py` says.
+Towards the client the packet is in the server's name, towards the server in the client's.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from dpiprobe.lab import segment
+from dpiprobe.lab.segment import ACK, RST, SYN, Segment
+from dpiprobe.signature.emulation import Draw, Emulation, Send
+
+Made = tuple[int, str, bytes]  # delay in ns after the trigger, receiver, packet
+
+# What a `rst` residual answers with where the signature sends nothing itself: the exact reset+ack of a host without a socket (RFC 9293 section 3.10.7.1).
+_RESIDUAL_RESET = Send(flags=RST | ACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known at the box when it reacts; `passed` says whether the server will get the trigger."""
+
+    trigger: Segment
+    start: int
+    end: int
+    server_next: int | None
+    passed: bool
+    client_ttl: int
+    server_ttl: int
+
+
+class Maker:
+    """Makes the reactions of one box."""
+
+    def __init__(self, emulation: Emulation, rng: random.Random) -> None:
+        self.emulation, self.rng = emulation, rng
+        self.counter = rng.randrange(0x10000)
+
+    def reaction(self, context: Context) -> list[Made]:
+        """All packets of the `send:` list, in order."""
+        return self._make(self.emulation.send, context)
+
+    def residual(self, context: Context) -> list[Made]:
+        """The answer to a packet of a connection that is punished for an earlier one."""
+        return self._make(self.emulation.send or (_RESIDUAL_RESET,), context)
+
+    def _make(self, sends: tuple[Send, ...], context: Context) -> list[Made]:
+        made: list[Made] = []
+        at = self._draw(self.emulation.delay)
+        burst_id, burst_window = self.rng.randrange(0x10000), self.rng.randrange(0x10000)
+        for send in sends:
+            offsets = send.seq_offsets if send.windows is None else tuple(k * context.trigger.window for k in send.windows)
+            first = True
+            for _ in range(send.copies):
+                for offset in offsets:
+                    at += 0 if first else send.spacing
+                    first = False
+                    for to in send.to:
+                        made.append((at, to, self._packet(send, to, offset, context, burst_id, burst_window)))
+        return made
+
+    def _packet(self, send: Send, to: str, offset: int, context: Context, burst_id: int, burst_window: int) -> bytes:
+        seen = context.trigger
+        ttl = self._ttl(send.ttl, to, context)
+        ipid = {"random_same": burst_id, "mirror": seen.ipid, "mirror_plus_one": seen.ipid + 1}.get(str(send.ipid), send.ipid)
+        if ipid == "random":
+            ipid = self.rng.randrange(0x10000)
+        elif ipid == "counter":
+            self.counter = ipid = (self.counter + 1) & 0xFFFF
+        window = {"random_same": burst_window, "mirror": seen.window}.get(str(send.window), send.window)
+        if window == "random":
+            window = self.rng.randrange(0x10000)
+        if send.window_ttl_plus is not None:
+            window = ttl + send.window_ttl_plus
+        seq, ack = self._numbers(send, to, context)
+        to_client = to == "client"
+        return segment.build(
+            Segment(
+                source=seen.destination if to_client else seen.source,
+                destination=seen.source if to_client else seen.destination,
+                source_port=seen.destination_port if to_client else seen.source_port,
+                destination_port=seen.source_port if to_client else seen.destination_port,
+                seq=seq + offset, ack=ack, flags=send.flags, window=int(window), payload=send.payload,
+                options=seen.options if send.copy_options else b"", ttl=ttl, ipid=int(ipid), df=send.df, tos=send.tos,
+                reserved=send.reserved_bits,
+            )
+        )
+
+    def _numbers(self, send: Send, to: str, context: Context) -> tuple[int, int]:
+        """Sequence and acknowledgement number before offsets."""
+        seen = context.trigger
+        if to == "client":
+            owed = seen.ack if seen.flags & ACK else 0
+            if context.server_next is not None and seen.flags & ACK and segment.after(context.server_next, owed) > 0:
+                owed = context.server_next
+            ack = {"hello_end": context.end, "hello_start": context.start, "zero": 0}[send.ack] + send.ack_offset
+        else:
+            owed = context.end if context.passed else context.start
+            ack = 0 if send.ack == "zero" else (seen.ack if not seen.flags & SYN else 0) + send.ack_offset
+        return (0 if send.seq == "zero" else owed), ack
+
+    def _ttl(self, ttl: str | Draw, to: str, context: Context) -> int:
+        if isinstance(ttl, Draw):
+            return self._draw(ttl)
+        if ttl == "copy":
+            return context.trigger.ttl
+        return context.server_ttl if to == "client" else context.client_ttl
+
+    def _draw(self, draw: Draw) -> int:
+        return draw.low if draw.low == draw.high else self.rng.randint(draw.low, draw.high)

@@ -1,0 +1,112 @@
+"""One IPv4/TCP packet as the box sees it: taken apart, put together, with every header field free to choose.
+
+Rules of this file: bytes in, bytes out, nothing remembered. What is not a whole, unfragmented IPv4/TCP packet is None; the box forwards that untouched.
+Layouts: RFC 791 (IPv4), RFC 9293 section 3.1 (TCP), RFC 1071 (checksum), RFC 792 (ICMP).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+
+
+@dataclass(slots=True)
+class Segment:
+    """Addresses are four bytes each; `flags` holds the nine flag bits, `reserved` the three above them; `options` are raw, padded to four."""
+
+    source: bytes
+    destination: bytes
+    source_port: int
+    destination_port: int
+    seq: int
+    ack: int
+    flags: int
+    window: int = 0
+    payload: bytes = b""
+    options: bytes = b""
+    ttl: int = 64
+    ipid: int = 0
+    df: bool = True
+    tos: int = 0
+    reserved: int = 0
+
+    @property
+    def length(self) -> int:
+        """Sequence space: payload, and one each for SYN and FIN."""
+        return len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)
+
+    @property
+    def end(self) -> int:
+        """The sequence number after this segment."""
+        return (self.seq + self.length) & 0xFFFFFFFF
+
+
+def parse(packet: bytes) -> Segment | None:
+    """Take an IPv4/TCP packet apart; None where it is none, or cut, or a fragment."""
+    if len(packet) < 40 or packet[0] >> 4 != 4 or packet[9] != 6:
+        return None
+    start = (packet[0] & 15) * 4
+    total, ipid, fragment = struct.unpack_from("!HHH", packet, 2)
+    if fragment & 0x3FFF or total > len(packet) or total < start + 20:
+        return None
+    sport, dport, seq, ack, word, window = struct.unpack_from("!HHIIHH", packet, start)
+    header = (word >> 12) * 4
+    if header < 20 or start + header > total:
+        return None
+    return Segment(
+        packet[12:16], packet[16:20], sport, dport, seq, ack, word & 0x1FF, window, packet[start + header : total],
+        packet[start + 20 : start + header], packet[8], ipid, bool(fragment & 0x4000), packet[1], word >> 9 & 7,
+    )
+
+
+def build(segment: Segment) -> bytes:
+    """The packet's bytes, checksums right; fields are taken modulo their width."""
+    options = segment.options + bytes(-len(segment.options) % 4)
+    words = (5 + len(options) // 4) << 12 | (segment.reserved & 7) << 9 | segment.flags & 0x1FF
+    tcp = struct.pack(
+        "!HHIIHHHH", segment.source_port, segment.destination_port, segment.seq & 0xFFFFFFFF, segment.ack & 0xFFFFFFFF, words,
+        segment.window & 0xFFFF, 0, 0,
+    ) + options + segment.payload
+    pseudo = segment.source + segment.destination + struct.pack("!HH", 6, len(tcp))
+    tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
+    return ip_header(segment.source, segment.destination, 6, len(tcp), segment.ttl, segment.ipid, segment.df, segment.tos) + tcp
+
+
+def ip_header(source: bytes, destination: bytes, protocol: int, length: int, ttl: int, ipid: int = 0, df: bool = False, tos: int = 0) -> bytes:
+    """An IPv4 header without options for `length` bytes of payload."""
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos & 255, 20 + length, ipid & 0xFFFF, 0x4000 if df else 0, ttl & 255, protocol, 0, source, destination)
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+
+
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    if len(data) % 2:
+        data += b"\0"
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    total += total >> 16
+    return ~total & 0xFFFF
+
+
+def decrement_ttl(packet: bytes) -> bytes | None:
+    """The packet one hop further, or None where its TTL ends here."""
+    if packet[8] <= 1:
+        return None
+    start = (packet[0] & 15) * 4
+    head = packet[:8] + bytes([packet[8] - 1]) + packet[9:10] + b"\0\0" + packet[12:start]
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[start:]
+
+
+def time_exceeded(packet: bytes, router: bytes) -> bytes:
+    """ICMP time exceeded in transit (11/0) from `router`, quoting header and the first 28 bytes after it, as routers of RFC 1812 section 4.3.2.3 do."""
+    start = (packet[0] & 15) * 4
+    message = struct.pack("!BBHI", 11, 0, 0, 0) + packet[: start + 28]
+    message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+    return ip_header(router, packet[12:16], 1, len(message), 64) + message
+
+
+def after(one: int, two: int) -> int:
+    """How far sequence number `one` lies after `two`, -2**31 .. 2**31-1 (RFC 9293 section 3.4)."""
+    return (one - two + 0x80000000 & 0xFFFFFFFF) - 0x80000000

@@ -1,0 +1,164 @@
+"""The lab's server: real TLS 1.2/1.3 and plain HTTP from the standard library, for any server name, with knobs for servers that misbehave by themselves.
+
+Rules of this file:
+- Real kernel sockets and OpenSSL, so that what a client sees is what real servers send. One thread a connection, bounded.
+- The key is made anew for each lab, in memory; nothing is on disk and no private key is in the repository.
+- Behaviours by name are the *server's own* policy, the innocents a verdict must not take for interference: `ok reset alert close hang slow`.
+  `reset`, `close` and `hang` act after the ClientHello was received (and acknowledged by the kernel), before any answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Mapping
+
+BEHAVIOURS = ("ok", "reset", "alert", "close", "hang", "slow")
+_CONNECTIONS = 256
+_IDLE = 30.0  # seconds a connection may be silent
+_SLOW_PIECE, _SLOW_PAUSE = 512, 0.15  # `slow`: about 3.4 kB/s
+
+
+class Server:
+    """Listens on 443 (TLS) and 80 (HTTP) of every address of its namespace."""
+
+    def __init__(self, behaviours: Mapping[str, str], body: int) -> None:
+        self.behaviours = dict(behaviours)
+        self.body = body
+        self.room = threading.BoundedSemaphore(_CONNECTIONS)
+        self.listeners = {port: self._listen(port) for port in (443, 80)}
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.set_alpn_protocols(["http/1.1"])
+        self.context.sni_callback = self._refuse_by_alert
+        _load_new_certificate(self.context, [*behaviours, "lab.example"])
+
+    @staticmethod
+    def _listen(port: int) -> socket.socket:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("0.0.0.0", port))
+        listener.listen(256)
+        return listener
+
+    def run(self) -> None:
+        """Serve until the process ends."""
+        threads = [threading.Thread(target=self._accept, args=item, daemon=True) for item in self.listeners.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _accept(self, port: int, listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            if not self.room.acquire(blocking=False):
+                connection.close()
+                continue
+            threading.Thread(target=self._guard, args=(port, connection), daemon=True).start()
+
+    def _guard(self, port: int, connection: socket.socket) -> None:
+        """One connection; whatever the network does to it ends it quietly."""
+        try:
+            with contextlib.suppress(OSError, ValueError), connection:
+                connection.settimeout(_IDLE)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as web servers do
+                self._tls(connection) if port == 443 else self._answer(connection, connection, "ok")
+        finally:
+            self.room.release()
+
+    def _tls(self, connection: socket.socket) -> None:
+        behaviour = self._behaviour(_peek_name(connection)) if any(b != "ok" for b in self.behaviours.values()) else "ok"
+        if behaviour == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        if behaviour == "close":
+            connection.recv(65536)
+            return
+        if behaviour == "hang":
+            connection.recv(65536)
+            while connection.recv(65536):
+                pass
+            return
+        with self.context.wrap_socket(connection, server_side=True) as tls:
+            self._answer(tls, tls, behaviour)
+            with contextlib.suppress(OSError):
+                tls.unwrap()
+
+    def _behaviour(self, name: str | None) -> str:
+        return self.behaviours.get(name or "", "ok")
+
+    def _refuse_by_alert(self, _tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
+        return ssl.AlertDescription.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if self._behaviour(name) == "alert" else None
+
+    def _answer(self, reader: socket.socket, writer: socket.socket, behaviour: str) -> None:
+        """One HTTP/1.1 request, one answer of the size asked for (`/bytes/N`, else the default), then close."""
+        request = b""
+        while b"\r\n\r\n" not in request and len(request) < 65536:
+            data = reader.recv(65536)
+            if not data:
+                return
+            request += data
+        size = self.body
+        path = request.split(b" ", 2)[1:2]
+        if path and path[0].startswith(b"/bytes/") and path[0][7:].isdigit():
+            size = min(int(path[0][7:]), 50_000_000)
+        head = f"HTTP/1.1 200 OK\r\nServer: dpiprobe-lab\r\nContent-Type: text/plain\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
+        answer = head.encode() + (b"The quick brown fox jumps over the lazy dog.\n" * (size // 45 + 1))[:size]
+        if behaviour != "slow":
+            writer.sendall(answer)
+        else:
+            for at in range(0, len(answer), _SLOW_PIECE):
+                writer.sendall(answer[at : at + _SLOW_PIECE])
+                time.sleep(_SLOW_PAUSE)
+        if not isinstance(writer, ssl.SSLSocket):
+            writer.shutdown(socket.SHUT_WR)
+            while reader.recv(65536):
+                pass
+
+
+def _peek_name(connection: socket.socket) -> str | None:
+    """The server name of the waiting ClientHello, without taking it from the socket; waits up to a second for the rest of a long one."""
+    from dpiprobe.lab import trigger
+
+    for _ in range(100):
+        data = connection.recv(65536, socket.MSG_PEEK)
+        found = trigger.look(data, "client_hello")
+        if isinstance(found, trigger.Found):
+            return found.name
+        if found is trigger.Verdict.NOTHING or not data:
+            return None
+        time.sleep(0.01)
+    return None
+
+
+def _load_new_certificate(context: ssl.SSLContext, names: list[str]) -> None:
+    """A fresh self-signed P-256 certificate; OpenSSL wants a file, so key and certificate pass through an anonymous memory file."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dpiprobe lab server")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in dict.fromkeys(names)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem += certificate.public_bytes(serialization.Encoding.PEM)
+    fd = os.memfd_create("lab-key")
+    try:
+        os.write(fd, pem)
+        context.load_cert_chain(f"/proc/self/fd/{fd}")
+    finally:
+        os.close(fd)

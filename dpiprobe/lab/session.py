@@ -1,0 +1,414 @@
+"""A lab as its user holds it: `with Lab("in-path-reset") as lab: lab.run_in("client", [...])`.
+
+Rules of this file:
+- Everything real happens in the holder (holder.py); this side only sends requests and hands over descriptors. It may be used from any thread.
+- A lab is down when `close` returns, and also when this process ends in any other way.
+- A machine that cannot have a lab is an EnvironmentError_ that says what is missing; a box or node that does not exist is a UsageError.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dpiprobe.errors import EnvironmentError_, UsageError
+from dpiprobe.lab import catalogue, topology
+from dpiprobe.lab.server import BEHAVIOURS
+
+ALLOWED, BLOCKED = "allowed.example", "blocked.example"  # RFC 2606: never real
+_START = "from dpiprobe.lab.holder import main; main()"
+_PATIENCE = 15.0  # seconds the holder may take to build, or to answer
+_MESSAGE = 1 << 18
+
+
+def available() -> str | None:
+    """None where a lab can be made on this machine, else one sentence: what is missing, and what to do."""
+    try:
+        __import__("pyroute2")
+        __import__("cryptography")
+    except ImportError as missing:
+        return f"the lab needs the package {missing.name}; install dpiprobe[lab]"
+    done = subprocess.run([sys.executable, "-c", _START, "--check"], env=_environment(), capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else _why(done.stdout.strip() or done.stderr.strip()[-200:])
+
+
+def _why(reason: str) -> str:
+    """The refusal of the kernel in words that help; the files are those of Debian, Ubuntu and upstream kernels."""
+    advice = "run it as root, or allow unprivileged user namespaces"
+    for name, wanted, how in (
+        ("kernel/unprivileged_userns_clone", "1", "sysctl -w kernel.unprivileged_userns_clone=1"),
+        ("kernel/apparmor_restrict_unprivileged_userns", "0", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
+        ("user/max_user_namespaces", None, "sysctl -w user.max_user_namespaces=10000"),
+    ):
+        with contextlib.suppress(OSError):
+            value = Path("/proc/sys", name).read_text().strip()
+            if (wanted is not None and value != wanted) or (wanted is None and value == "0"):
+                advice = f"run it as root, or once: {how}"
+    return f"this system does not let us make network namespaces ({reason}); {advice} (in a container: allow user namespaces, or run it privileged)"
+
+
+def _environment() -> dict[str, str]:
+    """The holder must find this very package, also where it is not installed."""
+    root = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([root, *(p for p in sys.path if p)]))}
+
+
+@dataclass(slots=True)
+class LabProcess:
+    """A program that runs inside. `stdout`/`stderr` are readable files where pipes were asked for."""
+
+    lab: Lab
+    pid: int
+    argv: list[str]
+    stdin: Any = None
+    stdout: Any = None
+    stderr: Any = None
+    returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code (negative: the signal that ended it), None while it runs."""
+        if self.returncode is None:
+            self.returncode = self.lab._exits.get(self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; raises subprocess.TimeoutExpired."""
+        with self.lab._changed:
+            if not self.lab._changed.wait_for(lambda: self.pid in self.lab._exits or self.lab._gone, timeout):
+                raise subprocess.TimeoutExpired(self.argv, timeout or 0.0)
+        self.returncode = self.lab._exits.get(self.pid, -signal.SIGKILL)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        if self.poll() is None:
+            with contextlib.suppress(EnvironmentError_):
+                self.lab._ask({"op": "signal", "pid": self.pid, "signal": int(number)})
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+@dataclass(slots=True)
+class LabCapture:
+    """A capture that runs at some nodes; `files` by node. `counts` after `stop`: frames and drops by node."""
+
+    lab: Lab
+    number: int
+    files: dict[str, Path]
+    counts: dict[str, dict[str, int]] | None = None
+
+    def stop(self, settle: float = 0.0) -> dict[str, dict[str, int]]:
+        """Write everything and close; waits `settle` seconds first (what is on the way takes the path's delay)."""
+        if self.counts is None:
+            time.sleep(settle)
+            self.counts = self.lab._ask({"op": "stop", "capture": self.number})["counts"]
+            self.lab._captures.discard(self.number)
+        return self.counts
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop(self.lab.settle)
+
+
+class Lab:
+    """client - r1 - box - r2 - server, standing between `with` and the end of the block.
+
+    box: a name from the catalogue, a signature id, an `emulate:` block as a mapping, or None
+    blocked: the names the box acts on, with everything below them · delay: one way, ms, (client - box, box - server)
+    loss: chance that a packet is lost, the same for both halves or (client - box, box - server), 0..1
+    behaviours: name -> what the *server* does by itself (server.BEHAVIOURS) · body: bytes of the server's answer, if the path is not /bytes/N
+    seed: of the box's and the path's randomness (None: a new one; `lab.seed` tells) · signatures: `emulate:` blocks by signature id
+    """
+
+    client, server = topology.CLIENT, topology.SERVER
+    allowed_name, blocked_name = ALLOWED, BLOCKED
+
+    def __init__(
+        self,
+        box: str | Mapping[str, object] | None = "none",
+        *,
+        blocked: Sequence[str] = (BLOCKED,),
+        delay: tuple[float, float] = (5.0, 20.0),
+        loss: float | tuple[float, float] = 0.0,
+        behaviours: Mapping[str, str] | None = None,
+        body: int = 1000,
+        seed: int | None = None,
+        signatures: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> None:
+        from dpiprobe.lab import boxes
+
+        self.box = catalogue.block(box, signatures) if isinstance(box, str) else box
+        self.blocked = list(blocked)
+        self.seed = secrets.randbits(48) if seed is None else seed
+        self.near, self.far = (round(one * 1_000_000) for one in delay)
+        losses = loss if isinstance(loss, tuple) else (loss, loss)
+        if min(self.near, self.far) < 0 or not all(0 <= one <= 1 for one in losses):
+            raise UsageError("delays must not be negative and losses must lie between 0 and 1; give delays in ms, loss as a fraction")
+        for name, what in (behaviours or {}).items():
+            if what not in BEHAVIOURS:
+                raise UsageError(f"the server cannot {what!r} for {name}; it can: {', '.join(BEHAVIOURS)}")
+        boxes.make(self.box, self.blocked, [], __import__("random").Random(0))  # a wrong block is the caller's error, and known now
+        self._config: dict[str, Any] = {
+            "box": self.box, "blocked": self.blocked, "blocked_addresses": [topology.SERVER], "seed": self.seed,
+            "conditions": {"near": self.near, "far": self.far, "near_loss": losses[0], "far_loss": losses[1]},
+            "behaviours": {ALLOWED: "ok", BLOCKED: "ok", **(behaviours or {})}, "body": body,
+        }
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._exits: dict[int, int] = {}
+        self._captures: set[int] = set()
+        self._count = 0
+        self._state = "new"
+        self._trouble = ""
+        self._gone = False
+        self.how = ""
+
+    @property
+    def settle(self) -> float:
+        """Seconds after which nothing that was sent is still under way: one round trip and a little."""
+        return 2 * (self.near + self.far) / 1e9 + 0.05
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs inside are told: DPIPROBE_LAB_SERVER, _CLIENT, _NAMES (comma separated), _ALLOWED, _BLOCKED."""
+        return {
+            "DPIPROBE_LAB_SERVER": self.server, "DPIPROBE_LAB_CLIENT": self.client,
+            "DPIPROBE_LAB_ALLOWED": ALLOWED, "DPIPROBE_LAB_BLOCKED": ",".join(self.blocked), "DPIPROBE_LAB_NAMES": ",".join([ALLOWED, *self.blocked]),
+        }
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> Self:
+        """Build it; returns when every node is ready. Raises EnvironmentError_ where this machine cannot."""
+        if self._holder is not None:
+            raise UsageError("this lab has been started before; make a new one")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        me = os.pidfd_open(os.getpid())
+        try:
+            with theirs:
+                self._holder = subprocess.Popen(
+                    [sys.executable, "-c", _START, str(theirs.fileno()), str(me)],
+                    pass_fds=(theirs.fileno(), me), env=_environment(), stdin=subprocess.DEVNULL,
+                )
+            self._control = ours
+            threading.Thread(target=self._listen, name="lab-control", daemon=True).start()
+            with contextlib.suppress(BrokenPipeError):
+                ours.send(json.dumps(self._config).encode())
+            with self._changed:
+                self._changed.wait_for(lambda: self._state != "new" or self._gone, _PATIENCE)
+            if self._state != "ready":
+                why = _why(self._trouble) if self._state == "refused" else f"the lab did not start ({self._trouble or 'no answer'}); see the lines above"
+                raise EnvironmentError_(why)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(me)
+        return self
+
+    def close(self) -> None:
+        """Stop captures, end everything inside, wait until it is gone. May be called twice."""
+        if self._holder is None or self._control is None:
+            return
+        for number in list(self._captures):
+            with contextlib.suppress(EnvironmentError_):
+                self._ask({"op": "stop", "capture": number})
+        self._captures.clear()
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        try:
+            self._holder.wait(5)
+        except subprocess.TimeoutExpired:
+            self._holder.kill()
+            self._holder.wait()
+        self._control.close()
+        with self._changed:
+            self._gone = True
+            self._changed.notify_all()
+
+    def popen(
+        self, node: str, argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None,
+        stdin: int | None = None, stdout: int | None = None, stderr: int | None = None,
+    ) -> LabProcess:
+        """Start a program in a node. Streams are inherited, or subprocess.PIPE, DEVNULL, STDOUT (for stderr), or a descriptor, as with subprocess.Popen.
+
+        `env` is added to this process's environment and `environment`. Raises EnvironmentError_ where the program cannot be started.
+        """
+        if node not in topology.NODES:
+            raise UsageError(f"there is no node {node!r} in the lab; there are: {', '.join(topology.NODES)}")
+        words = [os.fspath(word) for word in argv]
+        fds: list[int] = []
+        close: list[int] = []
+        files: list[Any] = []
+        try:
+            for target, wanted in enumerate((stdin, stdout, stderr)):
+                file = None
+                if wanted is None:
+                    fd = target
+                elif wanted == subprocess.DEVNULL:
+                    fd = os.open(os.devnull, os.O_RDWR)
+                    close.append(fd)
+                elif wanted == subprocess.STDOUT:
+                    fd = fds[1]
+                elif wanted == subprocess.PIPE:
+                    reader, writer = os.pipe()
+                    fd, mine = (reader, writer) if target == 0 else (writer, reader)
+                    close.append(fd)
+                    file = open(mine, "wb" if target == 0 else "rb")  # noqa: SIM115, PTH123 (a descriptor, handed to the caller)
+                else:
+                    fd = wanted
+                fds.append(fd)
+                files.append(file)
+            answer = self._ask(
+                {"op": "spawn", "node": node, "argv": words, "cwd": os.fspath(cwd or Path.cwd()),
+                 "env": {**_environment(), **self.environment, **(env or {})}}, fds,
+            )
+        except BaseException:
+            for file in files:
+                if file is not None:
+                    file.close()
+            raise
+        finally:
+            for fd in close:
+                os.close(fd)
+        return LabProcess(self, answer["pid"], words, *files)
+
+    def run_in(
+        self, node: str, argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None,
+        capture_output: bool = False, timeout: float | None = None, check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a node to its end, with this process's streams, or its output as text. On timeout it is killed and subprocess.TimeoutExpired raised."""
+        pipe = subprocess.PIPE if capture_output else None
+        process = self.popen(node, argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL if capture_output else None, stdout=pipe, stderr=pipe)
+        texts: dict[str, str] = {}
+
+        def read(name: str, file: Any) -> None:
+            with file:
+                texts[name] = file.read().decode("utf-8", "replace")
+
+        readers = [threading.Thread(target=read, args=(name, file), daemon=True) for name, file in (("out", process.stdout), ("err", process.stderr)) if file]
+        for reader in readers:
+            reader.start()
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            process.kill()
+            raise
+        for reader in readers:
+            reader.join(5)
+        done = subprocess.CompletedProcess(process.argv, code, texts.get("out"), texts.get("err"))
+        if check:
+            done.check_returncode()
+        return done
+
+    def python_in(self, node: str, code: str, *arguments: str, timeout: float | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Run Python code in a node and return what it printed; its failure is a RuntimeError with its error output."""
+        done = self.run_in(node, [sys.executable, "-c", code, *arguments], env=env, capture_output=True, timeout=timeout)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout
+
+    def capture(self, folder: str | os.PathLike[str], nodes: Sequence[str] = ("client", "server")) -> LabCapture:
+        """Capture at these nodes into `folder/NODE.pcapng`, from now until `stop` or the end of a `with` block."""
+        for node in nodes:
+            if node not in ("client", "server"):
+                raise UsageError(f"captures are taken at client and server, not at {node!r}")
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        files = {node: target / f"{node}.pcapng" for node in nodes}
+        fds: list[int] = []
+        try:
+            for file in files.values():
+                fds.append(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+            number: int = self._ask({"op": "capture", "nodes": list(nodes)}, fds)["capture"]
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self._captures.add(number)
+        return LabCapture(self, number, files)
+
+    def truth(self) -> list[dict[str, Any]]:
+        """What the box did, for tests and the matrix: `at` (monotonic ns), `kind` (trigger, inject, residual, ...), ports. Nothing that judges may read it."""
+        events: list[dict[str, Any]] = []
+        while True:
+            answer = self._ask({"op": "truth", "from": len(events)})
+            events += answer["events"]
+            if len(events) >= answer["total"] or not answer["events"]:
+                return events
+
+    def _ask(self, request: dict[str, Any], fds: Sequence[int] = ()) -> dict[str, Any]:
+        if self._control is None or self._gone:
+            raise EnvironmentError_(f"the lab is not standing ({self._trouble or 'not started, or closed'}); start a new one")
+        with self._sending:
+            self._count += 1
+            identity = self._count
+            data = json.dumps({**request, "id": identity}).encode()
+            if len(data) >= _MESSAGE:
+                raise UsageError("the command line and environment are larger than 256 kB; pass less")
+            try:
+                socket.send_fds(self._control, [data], list(fds))
+            except OSError as problem:
+                raise EnvironmentError_(f"the lab is gone ({problem}); start a new one") from None
+        with self._changed:
+            self._changed.wait_for(lambda: identity in self._answers or self._gone, _PATIENCE)
+            answer = self._answers.pop(identity, None)
+        if answer is None:
+            raise EnvironmentError_(f"the lab gave no answer ({self._trouble or 'it ended'}); start a new one")
+        if "error" in answer:
+            number = answer.get("errno")
+            what = f"{request['argv'][0]}: " if "argv" in request else ""
+            advice = "is it installed, and is its path right?" if number == errno.ENOENT else "see the lines above"
+            raise EnvironmentError_(f"{what}{answer['error']}; {advice}")
+        return answer
+
+    def _listen(self) -> None:
+        """Thread: take what the holder says, until it hangs up."""
+        assert self._control is not None
+        while True:
+            try:
+                data = self._control.recv(_MESSAGE)
+            except OSError:
+                data = b""
+            with self._changed:
+                if not data:
+                    self._gone = True
+                    self._changed.notify_all()
+                    return
+                message = json.loads(data)
+                match message.get("event"):
+                    case "ready":
+                        self._state, self.how = "ready", message["how"]
+                    case "refused" | "broken" as state:
+                        self._state, self._trouble = state, message["error"]
+                    case "exit":
+                        self._exits[message["pid"]] = message["status"]
+                    case "failed":
+                        self._trouble = f"its {message['node']} ended with status {message['status']}"
+                    case _:
+                        self._answers[message["id"]] = message
+                self._changed.notify_all()
