@@ -2,12 +2,13 @@
 
 Rules of this file:
 - draft-ietf-opsawg-pcap; libpcap's sf-pcap.c and Wireshark's wiretap/libpcap.c for the relatives.
+- Relatives that share a magic number are told apart by their first records.
 - A record whose length cannot be true ends the reading with a sentence; all before it is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 
 from dpiprobe.capture.records import Account, Window, batch, largest
@@ -15,9 +16,15 @@ from dpiprobe.errors import InputError
 from dpiprobe.wire.decode import Records
 
 MICRO, NANO, KUZNETZOV, IXIA_HARDWARE, IXIA_SOFTWARE = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34, 0x1C0001AC, 0x1C0001AB
-REFUSED = {0xA1E2CB12: "Navtel", 0xA12B3C4D: "Fmesquita"}
-"""Relatives that no test file was found for."""
+REFUSED = {0xA12B3C4D: "Navtel", 0xA1B234CD: "Fmesquita"}
+"""Relatives that libpcap's sf-pcap.c names and nobody describes."""
 MAGICS = {m.to_bytes(4, order): (m, order) for m in (MICRO, NANO, KUZNETZOV, IXIA_HARDWARE, IXIA_SOFTWARE, *REFUSED) for order in ("little", "big")}
+STANDARD_HEADERS = (16, 20, 24)
+"""Bytes before each frame: pcap; Nokia's and the ss990417 patch's, which kept the magic number (Wireshark's wiretap/libpcap.h)."""
+KUZNETZOV_HEADERS = (24, 28)
+"""The ss991029 patch, and ss990915 (SuSE 6.3)."""
+
+Unpack = Callable[[bytes, int], tuple[int, ...]]
 
 
 def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
@@ -37,9 +44,10 @@ def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
     window.at += header.size
     link = linktype & 0xFFFF
     check = ((linktype >> 28) << 1) if linktype & 0x04000000 else 0  # length of the frame check sequence, in 16-bit words
-    scale = 1 if magic == NANO or ixia else 1000
-    record = Struct(sign + ("IIIIIHBB" if magic == KUZNETZOV else "IIII"))
-    size, unpack, bound = record.size, record.unpack_from, largest(link)
+    scale = 1 if magic in (NANO, IXIA_HARDWARE) else 1000
+    bound = largest(link)
+    unpack = Struct(sign + "IIII").unpack_from
+    size = _record_header(window, unpack, KUZNETZOV_HEADERS if magic == KUZNETZOV else STANDARD_HEADERS if magic == MICRO else (16,), bound)
     while True:
         buf, at, stop = window.buf, window.at, len(window.buf)
         frames = batch(buf)
@@ -73,3 +81,19 @@ def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
             if len(window.buf) > window.at:
                 account.damage.append(f"the file ends inside frame {account.frames + 1}")
             return
+
+
+def _record_header(window: Window, unpack: Unpack, sizes: tuple[int, ...], bound: int) -> int:
+    """Bytes of the header before each frame: the first size unless the first three records contradict it and fit another."""
+    for size in sizes:
+        at, seen = window.at, 0
+        while seen < 3 and at + size <= len(window.buf):
+            _, fraction, captured, wire = unpack(window.buf, at)
+            if captured > bound or captured > wire or fraction >= 1_000_000:
+                break
+            at += size + captured
+            seen += 1
+        else:
+            if seen == 3 or at == len(window.buf):
+                return size
+    return sizes[0]

@@ -23,8 +23,11 @@ MAX_BLOCK = 16 << 20
 LATEST = (1 << 63) - 1
 
 SECTION, INTERFACE, OBSOLETE, SIMPLE, NAMES, STATISTICS, ENHANCED, JOURNAL, SECRETS = 0x0A0D0D0A, 1, 2, 3, 4, 5, 6, 9, 10
-KNOWN = frozenset((NAMES, 7, 8, SECRETS, 0xBAD, 0x40000BAD))
-"""Blocks of the specification (section 10.1) that hold no packets: names, IRIG time, ARINC, secrets, custom."""
+KNOWN = frozenset((NAMES, 7, 8, SECRETS, 0x80000001))
+"""Blocks that hold no packets: names, IRIG time, ARINC, secrets (section 10.1 of the specification), process information (Apple's tcpdump)."""
+NUMBERED = frozenset((JOURNAL, 0xBAD, 0x40000BAD, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222))
+"""Blocks that are no packets but that Wireshark numbers like frames: systemd journal entries and custom blocks (tshark 4.0.17 does), and
+sysdig events (wiretap/pcapng_module.h; unverified)."""
 COMMENT, IF_TSRESOL, IF_FCSLEN, IF_TSOFFSET, ISB_IFDROP, ISB_OSDROP = 1, 9, 13, 14, 5, 7
 
 
@@ -176,7 +179,7 @@ class _Reader:
             window.at = at + size
             limit = at + size - 4
             interfaces = section.interfaces
-            if kind == ENHANCED or kind == OBSOLETE:
+            if kind in (ENHANCED, OBSOLETE):
                 if size < 32:
                     self.odd["packet blocks are too short for their fields"] += 1
                     continue
@@ -208,7 +211,7 @@ class _Reader:
                 start = at + 12
                 times.append(-1)
             else:
-                if kind == JOURNAL:  # a record of its own, numbered as a frame by Wireshark
+                if kind in NUMBERED:
                     starts.append(at + 8)
                     ends.append(at + 8)
                     links.append(-1)
@@ -247,8 +250,8 @@ class _Reader:
     def _report(self) -> None:
         account = self.account
         account.drops = max(self.packet_drops, self.finished_drops + sum(i.drops for i in self.section.interfaces))
-        account.damage += [f"{number} {what}" for what, number in self.odd.items()]
-        account.damage += [f"{number} blocks of unknown type 0x{kind:08x} were skipped" for kind, number in sorted(self.unknown.items())]
+        account.damage += [f"{what}: {number}" for what, number in self.odd.items()]
+        account.damage += [f"blocks of unknown type 0x{kind:08x} were skipped: {number}" for kind, number in sorted(self.unknown.items())]
 
 
 def read_pcapng(window: Window, name: str, account: Account) -> Iterator[Records]:

@@ -100,7 +100,7 @@ class Packets:
     quote: Column
     addresses: list[bytes] = field(default_factory=list)
     arena: bytes = b""
-    quotes: Quotes = field(default_factory=lambda: empty_quotes())
+    quotes: Quotes = field(default_factory=lambda: empty_quotes())  # noqa: PLW0108
 
     def __len__(self) -> int:
         return len(self.number)
