@@ -13,7 +13,10 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dpiprobe"
-ROOMS = ["wire", "capture", "tls", "flow", "observe", "signature", "plan", "verdict", "explain", "cases", "report", "probe", "lab", "run", "campaign", "scale", "cli"]
+ROOMS = [
+    "wire", "capture", "tls", "flow", "observe", "signature", "plan", "verdict", "explain",
+    "cases", "report", "probe", "lab", "run", "campaign", "scale", "cli",
+]
 EVERYWHERE = {"errors", "__init__"}
 LONGEST = 400  # lines; one concept a file
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}

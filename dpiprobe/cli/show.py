@@ -1,0 +1,58 @@
+"""`dpiprobe show CAPTURE --flow N`: one flow as a ladder."""
+
+from __future__ import annotations
+
+import click
+
+from dpiprobe.cli.judge import explain_file, load_signatures
+from dpiprobe.errors import UsageError
+
+
+@click.command()
+@click.argument("capture", metavar="CAPTURE")
+@click.option("--flow", "number", type=click.IntRange(min=1), metavar="N", help="The flow's number in the records, from 1.")
+@click.option("--all", "everything", is_flag=True, help="Draw every packet of a long flow.")
+@click.option("--dissect", is_flag=True, help="Add what tshark (through pyshark) says about the evidence packets.")
+@click.option("--control", "controls", multiple=True, metavar="NAME", help="A name known to work, as for analyze; may be repeated.")
+@click.option("--server-side", metavar="FILE", help="A capture of the same flows, taken at the server.")
+@click.option("--signatures", "folder", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
+def show(
+    capture: str, number: int | None, everything: bool, dissect: bool, controls: tuple[str, ...], server_side: str | None, folder: str | None
+) -> None:
+    """Draw one flow as a ladder: hosts as vertical lines, packets as arrows, evidence marked with the clause it belongs to.
+
+    \b
+    Example:
+      dpiprobe show capture.pcapng --flow 12 --dissect
+    """
+    if dissect and capture == "-":
+        raise UsageError("--dissect reads the capture a second time, and standard input can be read once; save it to a file first")
+    explanation = explain_file(capture, database=load_signatures(folder), controls=controls, server_side=server_side)
+    records = {int(r["flow"]): r for r in explanation.records if r.get("kind") == "flow"}
+    if not records:
+        raise UsageError(f"{capture} has no flows; 'dpiprobe analyze {capture}' says what is in it")
+    if number is None:
+        number = _most_telling(records)
+    if number not in records:
+        raise UsageError(f"there is no flow {number} in {capture}; its flows are numbered 1 to {max(records)}")
+    from dpiprobe.report import ladder
+
+    for line in ladder.draw(explanation.flows, number - 1, records[number], everything=everything):
+        click.echo(line)
+    if dissect:
+        from dpiprobe.report import dissect as second
+
+        marked = sorted(ladder.marks_of(records[number]))
+        wanted = marked or [r.number for r in ladder.rungs(explanation.flows, number - 1, records[number])]
+        click.echo("")
+        for line in second.dissect(capture, wanted):
+            click.echo(line)
+
+
+def _most_telling(records: dict[int, dict[str, object]]) -> int:
+    """Without --flow: the first flow that is blocked, else contested, and so on."""
+    for word in ("blocked", "contested", "down", "insufficient"):
+        for number, record in records.items():
+            if record.get("verdict") == word:
+                return number
+    return min(records)

@@ -1,0 +1,85 @@
+"""`dpiprobe analyze`: arguments in, records or a table out. What explains them is replaced by hand-made records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dpiprobe.cli import analyze as command
+from dpiprobe.cli import main
+from dpiprobe.errors import InputError
+from tests.report.fixtures import OK_FLOW, capture, flow, name
+
+RECORDS = [flow(12), flow(13, **OK_FLOW), name([12]), capture()]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """What `explain_file` was asked; 'bad.pcap' cannot be read."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+
+    def explain_file(path: str, **options: Any) -> SimpleNamespace:
+        calls.append((path, options))
+        if path.startswith("bad"):
+            raise InputError(f"{path} is empty; record it again")
+        return SimpleNamespace(records=[record | {"capture": path} for record in RECORDS])
+
+    monkeypatch.setattr(command, "explain_file", explain_file)
+    monkeypatch.setattr(command, "load_signatures", lambda folder: folder)
+    return calls
+
+
+def test_json_prints_the_records_and_nothing_else(asked: list[Any], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main.run(["analyze", "a.pcap", "--json"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert [json.loads(line)["kind"] for line in out.splitlines()] == ["flow", "flow", "name", "capture"]
+    assert err == b""
+
+
+def test_interesting_leaves_out_flows_that_are_ok(asked: list[Any], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main.run(["analyze", "a.pcap", "--json", "--interesting"]) == 0
+    assert [json.loads(line).get("flow") for line in capfdbinary.readouterr().out.splitlines()] == [12, None, None]
+
+
+def test_without_json_it_is_a_table(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["analyze", "a.pcap"]) == 0
+    assert "blocked.example" in capsys.readouterr().out
+
+
+def test_an_unreadable_capture_does_not_keep_the_others_from_being_judged(asked: list[Any], capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main.run(["analyze", "bad.pcap", "a.pcap", "--json"]) == 4
+    out, err = capfdbinary.readouterr()
+    assert len(out.splitlines()) == 4
+    assert err == b"dpiprobe: bad.pcap is empty; record it again\n"
+
+
+def test_fail_on_is_exit_code_1(asked: list[Any]) -> None:
+    assert main.run(["analyze", "a.pcap", "--json", "--fail-on", "blocked"]) == 1
+    assert main.run(["analyze", "a.pcap", "--json", "--fail-on", "down"]) == 0
+
+
+def test_options_reach_the_explanation(asked: list[Any]) -> None:
+    main.run(["analyze", "a.pcap", "--control", "x.example", "--control", "y.example", "--server-side", "s.pcap", "--signatures", "mine", "--json"])
+    assert asked == [("a.pcap", {"database": "mine", "controls": ("x.example", "y.example"), "server_side": "s.pcap"})]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["analyze"], ["analyze", "a", "b", "--server-side", "s"], ["analyze", "-", "-"], ["analyze", "a", "--together"], ["analyze", "a", "--follow"],
+     ["analyze", "a", "--fail-on", "bloked"], ["analyze", "a", "-o", "/no/such/folder/x"]],
+)
+def test_what_cannot_be_meant_is_a_usage_error(asked: list[Any], capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
+    assert main.run(wrong) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.strip().count("\n") == 0 and err.startswith("dpiprobe: ")
+
+
+def test_out_writes_a_file(asked: list[Any], tmp_path: Path) -> None:
+    assert main.run(["analyze", "a.pcap", "--json", "-o", str(tmp_path / "r.jsonl")]) == 0
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 4
+    assert main.run(["analyze", "a.pcap", "b.pcap", "-o", str(tmp_path / "r.txt")]) == 0
+    assert (tmp_path / "r.txt").read_text().count("look further") == 2
