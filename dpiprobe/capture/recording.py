@@ -5,7 +5,7 @@ Alone responsible for that process and for the account it gives at the end.
 Rules of this file:
 - The caller opens the ring, so a missing privilege is its exception, at once, and the kernel captures before the process is up.
 - The process ends when it is told to, or when the caller dies: its standard input closes. It ignores the terminal's Ctrl-C.
-- Every batch is flushed: whatever happens, the file holds what was captured up to the last quarter of a second.
+- Every batch is flushed: whatever happens, the file holds what was captured up to the last moment.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class Recording:
         hosts: Sequence[str] = (),
         local_ports: Sequence[int] = (),
         comments: Sequence[str] = (),
-        megabytes: int = 32,
+        megabytes: int = 16,
         use_ring: bool = True,
     ) -> None:
         """Start recording `interface` to `path`. With `hosts`, only what `bpf.host_filter` keeps; else everything.
@@ -120,32 +121,35 @@ class Recording:
 
 def _record() -> None:
     """The process: read the order, write what comes until told to stop, give an account."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     order = json.loads(sys.stdin.buffer.readline())
     ring = Ring.adopt(*order["ring"])
     from dpiprobe.capture.write import PcapngWriter
 
     frames, first, last = 0, None, None
     with Path(order["path"]).open("wb") as file:
-        writer = PcapngWriter(file, order["comments"], order["interface"], ring.link_type, order["filter"])
+        writer = PcapngWriter(file, order["comments"])
+        writer.interface(ring.link_type, order["interface"], description=order["filter"])
+        writer.flush()
         print(json.dumps({"ready": True}), flush=True)
 
         def write(batch: list[Frame]) -> None:
             nonlocal frames, first, last
             for frame in batch:
-                writer.packet(frame.time, frame.data, frame.length, outgoing=frame.outgoing)
+                writer.packet(frame.time, frame.data, wire_length=frame.length, direction="outbound" if frame.outgoing else "inbound")
             if batch:
                 first = batch[0].time if first is None else first
                 last = batch[-1].time
                 frames += len(batch)
-                file.flush()
+                writer.flush()
 
-        while not select.select([sys.stdin], [], [], 0)[0]:
-            write(ring.read(0.25))
+        while sys.stdin not in select.select([sys.stdin, ring], [], [])[0]:
+            write(ring.read(0))
         while batch := ring.read(_SETTLE):
             write(batch)
         losses = ring.losses()
-        writer.statistics(received=losses.passed, dropped=losses.dropped)
+        writer.statistics(last if last is not None else time.time_ns(), received=losses.passed, dropped=losses.dropped)
     print(json.dumps({"frames": frames, "dropped": losses.dropped, "mapped": ring.mapped, "first_ns": first, "last_ns": last}), flush=True)
 
 

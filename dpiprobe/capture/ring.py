@@ -17,7 +17,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import mmap
-import os
 import select
 import socket
 import struct
@@ -119,6 +118,10 @@ class Ring:
         """What `adopt` needs: descriptor, link type, loopback, blocks, block size."""
         return self._socket.fileno(), self.link_type, self._loopback, self._blocks, self._block_size
 
+    def fileno(self) -> int:
+        """The socket's descriptor, readable when packets have come."""
+        return self._socket.fileno()
+
     @property
     def mapped(self) -> bool:
         """Whether packets come through the shared ring (else through recvmsg)."""
@@ -195,7 +198,7 @@ class Ring:
         frames: list[Frame] = []
         while len(frames) < 1000:
             try:
-                data, ancillary, flags, address = self._socket.recvmsg(1 << 18, 256, socket.MSG_DONTWAIT | socket.MSG_TRUNC)
+                data, ancillary, _, address = self._socket.recvmsg(1 << 18, 256, socket.MSG_DONTWAIT | socket.MSG_TRUNC)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -291,11 +294,3 @@ def may_capture() -> bool:
     except EnvironmentError_:
         return False
     return True
-
-
-def close_quietly(descriptor: int) -> None:
-    """Close a descriptor that may be closed already."""
-    try:
-        os.close(descriptor)
-    except OSError:
-        pass

@@ -12,17 +12,16 @@ Rules of this file:
 from __future__ import annotations
 
 import random  # noqa: TID251 - only `random.Random(seed)`, whose numbers are the plan's own arguments
-import string
 from collections.abc import Sequence
 
 from dpiprobe.errors import UsageError
 from dpiprobe.plan.plan import Pace, Plan, Role, Trial, Way
+from dpiprobe.tls.craft import equal_length_name
 
 MOST_TRIALS = 2000
 """A plan holds one source port and one descriptor a trial, and one instruction pair a trial in the capture filter (at most 4096)."""
 
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035 section 2.3.4, less the length byte and the root
-_LETTERS = string.ascii_lowercase
 
 
 def design(
@@ -111,18 +110,9 @@ def checked_name(name: str) -> str:
     return text
 
 
-def random_name_like(name: str, rng: random.Random) -> str:
-    """A name of equal length and label lengths with random letters in place of everything but the last label.
-
-    A name of one label is random as a whole."""
-    labels = name.split(".")
-    kept = labels[-1:] if len(labels) > 1 else []
-    return ".".join(["".join(rng.choices(_LETTERS, k=len(label))) for label in labels[: len(labels) - len(kept)]] + kept)
-
-
 def _fresh_name(name: str, taken: set[str], rng: random.Random) -> str:
-    """`random_name_like`, but none of `taken` (which a very short label could hit)."""
+    """A random name of equal length that is none of `taken` (which a very short label could hit)."""
     for _ in range(100):
-        if (fresh := random_name_like(name, rng)) not in taken:
+        if (fresh := equal_length_name(name, rng.randbytes(8))) not in taken:
             return fresh
     raise UsageError(f"{name!r} is too short to have a random name of equal length; give a longer name")

@@ -38,6 +38,7 @@ class Pace:
     connect: how long a SYN may go unanswered · answer: how long an acknowledged hello may go unanswered
     unacknowledged: how long at most to watch an unacknowledged hello; `unacknowledged_least`: how long at least, so that the
     capture shows three copies over three seconds (section 4 (b) of the design; RFC 6298 (5.5): the timer doubles)
+    transfer: how long a whole exchange may take once the server has answered (a throttled page is slow, not endless)
     after_answer, after_end: how long to watch at least after the answer, and after a reset or close (three round trips where that is more)
     residual: how long to wait when a control fails right after a test, before the next trial. 180: the Great Firewall's SNI filters
     I to III and Iran's filter punish for that long (USENIX Security 2021 Bock et al.; net4people/bbs 43); Russia's TSPU up to 420
@@ -49,6 +50,7 @@ class Pace:
     answer: float = 10.0
     unacknowledged: float = 10.0
     unacknowledged_least: float = 4.5
+    transfer: float = 20.0
     after_answer: float = 0.5
     after_end: float = 1.0
     residual: float = 180.0

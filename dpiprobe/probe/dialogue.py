@@ -1,0 +1,155 @@
+"""What is said on a probed connection: a crafted ClientHello alone, or a whole TLS handshake with a page behind it.
+
+Rules of this file:
+- Bytes in, bytes out; no sockets. What is learnt is the application's view and never decides a verdict.
+- `crafted_hello` gives the trials of one pair the same bytes but for the name, and all trials of a plan the same length.
+- The handshake verifies no certificate: a certificate that differs is a finding, not a reason to stop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from typing import Any
+
+from dpiprobe.plan.plan import Plan, Trial
+from dpiprobe.probe.machine import Dialogue
+from dpiprobe.tls.craft import BROWSER_ALPN, client_hello
+
+MOST_BODY = 1 << 20  # bytes of a page to fetch at most: enough to measure goodput, little enough to be polite
+_PADDING_LEAST = 5  # a padding extension is four bytes and must not be empty (RFC 7685 section 4)
+_HANDSHAKE, _ALERT = 22, 21  # RFC 8446 section 5.1
+
+
+def dialogue_of(plan: Plan, trial: Trial) -> Dialogue:
+    """What this trial says."""
+    if plan.way == "hello":
+        return HelloDialogue(crafted_hello(plan, trial))
+    return HandshakeDialogue(trial.name, plan.get)
+
+
+def crafted_hello(plan: Plan, trial: Trial) -> bytes:
+    """The ClientHello of a trial, one TLS record. Trials of equal `hello_seed` differ in the name alone; where the names of the plan differ
+    in length, a padding extension in every hello makes up for it."""
+    seed = str(trial.settings.get("hello_seed", plan.seed)).encode()
+    room = trial.settings.get("name_room")
+    hello = client_hello(trial.name, seed, alpn=BROWSER_ALPN)
+    if not isinstance(room, int) or all(len(t.name) == room for t in plan.trials):
+        return hello
+    return client_hello(trial.name, seed, alpn=BROWSER_ALPN, length=len(hello) - len(trial.name) + room + _PADDING_LEAST)
+
+
+class HelloDialogue:
+    """One hello, and whatever comes back. Done with the first bytes of an answer."""
+
+    def __init__(self, hello: bytes) -> None:
+        self.done = False
+        self._hello = hello
+        self._first = b""
+
+    def open(self) -> bytes:
+        """The hello."""
+        return self._hello
+
+    def receive(self, data: bytes) -> bytes:
+        """Keep the first bytes of the answer; says nothing."""
+        self._first += data[: max(0, 64 - len(self._first))]
+        self.done = self.done or bool(data)
+        return b""
+
+    def account(self) -> dict[str, Any]:
+        """hello_sha256, and what the answer starts as: server_hello, alert (with its number), other, or None."""
+        first = self._first
+        answer: str | None = None
+        if first:
+            answer = "server_hello" if first[0] == _HANDSHAKE and first[5:6] in (b"\x02", b"") else "alert" if first[0] == _ALERT else "other"
+        alert = first[6] if answer == "alert" and len(first) > 6 else None
+        return {"hello_sha256": hashlib.sha256(self._hello).hexdigest(), "answer": answer, "alert": alert, "first_bytes": first[:16].hex()}
+
+
+class HandshakeDialogue:
+    """A TLS handshake by the machine's TLS library, and one HTTP/1.1 request where a path is asked for."""
+
+    def __init__(self, name: str, path: str | None = None, most_body: int = MOST_BODY) -> None:
+        self.done = False
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["http/1.1"] if path is not None else [p.decode() for p in BROWSER_ALPN])
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
+        self._name, self._path, self._most_body = name, path, most_body
+        self._page = b""
+        self._got = 0
+        self._completed = False
+        self._error: str | None = None
+        self._alert = False
+        self._hello = b""
+
+    def open(self) -> bytes:
+        """The ClientHello."""
+        self._step()
+        self._hello = self._out.read()
+        return self._hello
+
+    def receive(self, data: bytes) -> bytes:
+        """Go on with the handshake, then with the page; empty bytes are the server's FIN."""
+        if not self._hello or self.done:
+            return b""
+        if data:
+            self._alert = self._alert or (not self._completed and data[0] == _ALERT)
+            self._in.write(data)
+        else:
+            self._in.write_eof()
+        self._step()
+        return self._out.read()
+
+    def _step(self) -> None:
+        try:
+            if not self._completed:
+                self._tls.do_handshake()
+                self._completed = True
+                if self._path is None:
+                    self.done = True
+                    return
+                self._tls.write(f"GET {self._path} HTTP/1.1\r\nHost: {self._name}\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode())
+            while not self.done:
+                if not (page := self._tls.read(1 << 16)):
+                    self.done = True
+                self._page += page[: max(0, 16384 - len(self._page))]
+                self._got += len(page)
+                self.done = self.done or self._body_complete()
+        except ssl.SSLWantReadError:
+            return
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.done = True
+        except ssl.SSLError as error:
+            self._error = error.reason or str(error)
+            self.done = True
+
+    def _body_complete(self) -> bool:
+        head, found, _ = self._page.partition(b"\r\n\r\n")
+        if not found:
+            return self._got >= self._most_body
+        body = self._got - len(head) - 4
+        lengths = [line.split(b":", 1)[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+        return body >= self._most_body or (bool(lengths) and lengths[0].isdigit() and body >= int(lengths[0]))
+
+    def account(self) -> dict[str, Any]:
+        """completed, TLS version, cipher, ALPN, SHA-256 of the certificate, the library's error; of a page its status and bytes."""
+        told: dict[str, Any] = {
+            "hello_sha256": hashlib.sha256(self._hello).hexdigest(),
+            "answer": "completed" if self._completed else "alert" if self._alert else "failed" if self._error else None,
+            "tls_version": self._tls.version() if self._completed else None,
+            "cipher": None, "alpn": None, "certificate_sha256": None, "tls_error": self._error,
+        }  # fmt: skip
+        if self._completed:
+            certificate, cipher = self._tls.getpeercert(binary_form=True), self._tls.cipher()
+            told["cipher"] = cipher[0] if cipher else None
+            told["alpn"] = self._tls.selected_alpn_protocol()
+            told["certificate_sha256"] = hashlib.sha256(certificate).hexdigest() if certificate else None
+        if self._path is not None:
+            status = self._page.split(b" ", 2)[1:2] if self._page.startswith(b"HTTP/") else []
+            told["http_status"] = int(status[0]) if status and status[0].isdigit() else None
+            told["http_bytes"] = self._got
+        return told
