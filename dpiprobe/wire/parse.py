@@ -7,8 +7,9 @@ Rules of this file:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from dpiprobe.wire import loop
 from dpiprobe.wire.decode import LOOP_COLUMNS, Decoder, Records
@@ -49,6 +50,9 @@ class Packet:
     quote: bytes
 
 
+_packet = cast(Callable[..., Packet], Packet)
+
+
 def parse_packet(frame: bytes, link: int = loop.RAW) -> Packet | None:
     """One frame (by default an IP datagram); None where it is no whole TCP, UDP or ICMP packet (fragments neither)."""
     out, status = array("q", (-1,)) * loop.WIDTH, array("q", (0,))
@@ -60,10 +64,10 @@ def parse_packet(frame: bytes, link: int = loop.RAW) -> Packet | None:
     source, destination, at, quote = row[loop.SOURCE], row[loop.DESTINATION], row[loop.PAYLOAD_OFFSET], row[loop.QUOTE]
     stop = at + row[loop.PAYLOAD_CAPTURED]
     fields = row[loop.SOURCE_PORT : loop.PAYLOAD_OFFSET]
-    return Packet(
+    return _packet(
         row[loop.VERSION], row[loop.PROTOCOL], frame[source : source + size], frame[destination : destination + size],
         *fields, frame[at:stop], row[loop.ICMP_TYPE], row[loop.ICMP_CODE], frame[quote:stop] if quote >= 0 else b"",
-    )  # fmt: skip  # type: ignore[call-arg, arg-type]
+    )  # fmt: skip
 
 
 def parse_packets(frames: Sequence[bytes], times: Sequence[int] | None = None, link: int = loop.RAW) -> Packets:
