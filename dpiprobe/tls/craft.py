@@ -46,11 +46,12 @@ CIPHERS = (
     0x0067, 0xC00A, 0xC014, 0x0039, 0xC009, 0xC013, 0x0033, 0x009D, 0x009C, 0x003D, 0x003C, 0x0035, 0x002F,
 )  # fmt: skip
 X25519, X25519MLKEM768 = 0x001D, 0x11EC  # RFC 8446 section 4.2.7, draft-ietf-tls-ecdhe-mlkem
-GROUPS = (X25519, 0x0017, 0x001E, 0x0018, 0x0019, 0x0100, 0x0101)
+GROUPS = (X25519, 0x0017, 0x001E, 0x0018, 0x0019, 0x0029, 0x0100, 0x0101)
 POST_QUANTUM_GROUPS = (X25519MLKEM768, 0x11EB, 0x11EE, *GROUPS)  # 0x11ee: curveSM2MLKEM768, in OpenSSL 4.0's default list
 SIGNATURES = (
     0x0905, 0x0906, 0x0904, 0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x081A, 0x081B, 0x081C, 0x0809, 0x080A, 0x080B, 0x0804, 0x0805, 0x0806,
     0x0401, 0x0501, 0x0601, 0x0303, 0x0301, 0x0302, 0x0402, 0x0502, 0x0602,
+    0x0708,
 )  # fmt: skip
 MLKEM_PRIME = 3329  # FIPS 203 section 2.4; every 12-bit coefficient of an encapsulation key must be smaller, and servers check
 BROWSER_ALPN = (b"h2", b"http/1.1")
@@ -122,12 +123,21 @@ def pad_to(stream: bytes, length: int) -> bytes:
         return build(replace(hello, extensions=others))
     if gap < 4:
         raise UsageError(f"a hello of {bare} bytes cannot be padded to {length}; ask for {bare} or at least {bare + 4}")
+    made = build(_padded(hello, others, gap - 4))
+    excess = len(made) - length  # the header of a further record
+    if excess:
+        made = build(_padded(hello, others, max(gap - 4 - excess, 0)))
+        if len(made) != length:
+            raise UsageError(f"a hello cannot be {length} bytes long, where a further record begins; ask for {length + 5}")
+    return made
+
+
+def _padded(hello: ClientHello, others: tuple[Extension, ...], size: int) -> ClientHello:
+    """The padding extension where the hello has it, else last, but before pre_shared_key (which must be last, RFC 8446 section 4.2.11)."""
     if hello.padding is not None:
-        return build(with_extension(hello, PADDING, bytes(gap - 4)))
-    padding = Extension(PADDING, bytes(gap - 4))
-    if others and others[-1].type == PRE_SHARED_KEY:  # must stay last, RFC 8446 section 4.2.11
-        return build(replace(hello, extensions=(*others[:-1], padding, others[-1])))
-    return build(replace(hello, extensions=(*others, padding)))
+        return with_extension(hello, PADDING, bytes(size))
+    at = len(others) - (1 if others and others[-1].type == PRE_SHARED_KEY else 0)
+    return replace(hello, extensions=(*others[:at], Extension(PADDING, bytes(size)), *others[at:]))
 
 
 def equal_length_name(name: str | bytes, seed: bytes) -> str:
@@ -169,7 +179,7 @@ def _encapsulation_key(seed: bytes) -> bytes:
 
 def _whole(stream: bytes) -> ClientHello:
     hello = parse(stream)
-    if hello is None or not hello.complete or hello.stopped_at or hello.declared_length is not None:
+    if hello is None or not hello.complete or hello.stopped_at or (hello.declared_length, hello.declared_extensions) != (None, None):
         raise UsageError("these bytes are not one whole, well-formed ClientHello; give the client's stream from its first record on")
     return hello
 

@@ -115,8 +115,8 @@ def _headers(stream: bytes, line_end: int) -> tuple[Headers, int, bool]:
     block = stream[line_end + 1 : blank.start() if blank else min(end, MAX_HEAD)]
     headers: list[tuple[bytes, bytes]] = []
     for line in block.split(b"\n"):
-        if line[:1] in (b" ", b"\t") and headers and b":" not in line.split(b" ", 2)[0]:  # obs-fold, RFC 9112 section 5.2
-            headers[-1] = (headers[-1][0], headers[-1][1] + b" " + line.strip())
+        if line[:1] in (b" ", b"\t") and headers:  # obs-fold, RFC 9112 section 5.2
+            headers[-1] = (headers[-1][0], (headers[-1][1] + b" " + line.strip()).strip())
             continue
         key, colon, value = line.partition(b":")
         if colon:

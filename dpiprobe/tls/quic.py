@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dpiprobe.errors import UsageError
+
 V1, V2 = 0x00000001, 0x6B3343CF  # RFC 9000 section 15, RFC 9369 section 3.1
 NEGOTIATION = 0  # RFC 8999 section 6
 
@@ -99,6 +101,19 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int] | None:
     if end > len(data):
         return None
     return int.from_bytes(data[offset:end], "big") & (1 << (8 * (end - offset) - 2)) - 1, end
+
+
+def write_varint(value: int) -> bytes:
+    """The shortest variable-length integer (RFC 9000 section 16)."""
+    for bits, size in ((6, 1), (14, 2), (30, 4), (62, 8)):
+        if 0 <= value < 1 << bits:
+            return (value | (size.bit_length() - 1) << (8 * size - 2)).to_bytes(size, "big")
+    raise UsageError(f"{value} does not fit into a QUIC integer; use at most 2^62 - 1")
+
+
+def initial_type_bits(version: int) -> int:
+    """The two type bits of an Initial in this version."""
+    return (_types(version) or _TYPES_V1).index(INITIAL)
 
 
 def _types(version: int) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 Alone responsible for the Initial keys (RFC 9001 section 5.2, RFC 9369 section 3.3), for removing packet protection (RFC 9001 sections 5.3, 5.4)
 and for gathering CRYPTO frames over packets and datagrams. Anyone on the path can do this: the keys follow from the destination connection ID.
 
-Rules of this file: never raises on network bytes. `cryptography` is imported inside; without it every function that needs it answers None.
+Rules of this file: never raises on network bytes. `cryptography` is imported inside; without it every function that reads answers None.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
-from dpiprobe.tls.quic import INITIAL, V2, LongHeader, read_packets, read_varint
+from dpiprobe.errors import EnvironmentError_
+from dpiprobe.tls.quic import INITIAL, V1, V2, LongHeader, initial_type_bits, read_packets, read_varint, write_varint
 
 SALT_V1 = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")  # RFC 9001 section 5.2
 SALT_V2 = bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9")  # RFC 9369 section 3.3.1
@@ -86,6 +87,38 @@ def decrypt_initial(datagram: bytes, header: LongHeader, keys: Keys) -> bytes | 
         return AESGCM(keys.key).decrypt(nonce, datagram[at + length : header.end], associated)
     except InvalidTag:
         return None
+
+
+def build_initial(frames: bytes, dcid: bytes, *, scid: bytes = b"", token: bytes = b"", version: int = V1, number: int = 0,
+                  keys: Keys | None = None, size: int = 1200, number_length: int = 4) -> bytes:  # fmt: skip
+    """One protected Initial packet that carries these frames, padded to `size` bytes (RFC 9000 section 14.1 asks a client for 1200).
+
+    `keys`: None makes the client's from `dcid`; give them where `dcid` is not the first one. EnvironmentError_ without `cryptography`."""
+    try:
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise EnvironmentError_("building a QUIC Initial needs the package cryptography; install dpiprobe[quic]") from error
+    keys = keys or initial_keys(dcid, version)
+    first = 0xC0 | initial_type_bits(version) << 4 | number_length - 1
+    head = bytes((first,)) + version.to_bytes(4, "big") + bytes((len(dcid),)) + dcid + bytes((len(scid),)) + scid
+    head += write_varint(len(token)) + token
+    overhead = len(head) + 2 + number_length + 16
+    payload = frames + bytes(max(size - overhead - len(frames), 4 - number_length, 0))
+    packet_number = number.to_bytes(number_length, "big")
+    length = number_length + len(payload) + 16
+    head += (0x4000 | length).to_bytes(2, "big")
+    nonce = (int.from_bytes(keys.iv, "big") ^ number).to_bytes(12, "big")
+    sealed = AESGCM(keys.key).encrypt(nonce, payload, head + packet_number)
+    sample = (packet_number + sealed)[4:20]
+    mask = Cipher(algorithms.AES(keys.hp), modes.ECB()).encryptor().update(sample)
+    hidden = bytes([a ^ b for a, b in zip(packet_number, mask[1:5], strict=False)])
+    return bytes((first ^ mask[0] & 0x0F,)) + head[1:] + hidden + sealed
+
+
+def crypto_frame(offset: int, data: bytes) -> bytes:
+    """A CRYPTO frame (RFC 9000 section 19.6)."""
+    return b"\x06" + write_varint(offset) + write_varint(len(data)) + data
 
 
 def crypto_frames(payload: bytes) -> list[tuple[int, bytes]]:
