@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from dpiprobe.errors import UsageError
 from dpiprobe.lab.box import Box, EmulatedBox, NoBox
+from dpiprobe.lab.proxy import ProxyBox
 from dpiprobe.signature.emulation import parse_emulation
 
 
@@ -22,4 +23,6 @@ def make(node: object, names: Iterable[str], addresses: Iterable[str], rng: rand
     if emulation is None:
         raise UsageError("; ".join(f"emulate.{'.'.join(map(str, path))}: {message}" for path, message in problems))
     lower = frozenset(name.lower().rstrip(".") for name in names)
+    if emulation.proxy is not None:
+        return ProxyBox(emulation, lower, rng)
     return EmulatedBox(emulation, lower, frozenset(socket.inet_aton(address) for address in addresses), rng)

@@ -11,7 +11,8 @@ Rules of this file:
 - When the parent ends, however it ends, the stage kills init (it watches a pidfd, and init the control socket); when the stage ends, the kernel kills init;
   when init ends, the kernel kills all of the PID namespace, and with the last process go the namespaces. Nothing is on disk, so nothing is left.
 - The processes ignore SIGINT: Ctrl-C reaches the program inside and the parent; the parent decides.
-- Control: JSON datagrams over a SOCK_SEQPACKET pair, file descriptors beside them (SCM_RIGHTS). Requests carry `id`; the answer repeats it. Nothing is ever unpickled.
+- Control: JSON datagrams over a SOCK_SEQPACKET pair, file descriptors beside them (SCM_RIGHTS).
+  Requests carry `id`; the answer repeats it. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -237,9 +238,9 @@ class Init:
             finally:
                 os._exit(127)
         os.close(writer)
-        problem = os.read(reader, 4096)  # end of file as soon as the program has been started
+        failure = os.read(reader, 4096)  # end of file as soon as the program has been started
         os.close(reader)
-        return json.loads(problem) if problem else {"pid": pid}
+        return json.loads(failure) if failure else {"pid": pid}
 
     def _capture(self, nodes: list[str], fds: list[int]) -> Message:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -260,7 +261,10 @@ class Init:
 
     def _tap_finished(self, number: int) -> None:
         identity, _, pipe = self.taps.pop(number)
-        data = pipe.recv(MESSAGE_LIMIT)
+        try:
+            data = pipe.recv(MESSAGE_LIMIT)
+        except OSError:
+            data = b""
         pipe.close()
         answer: Message = {"counts": json.loads(data)} if data else {"error": "the capture ended by itself", "errno": 0}
         self.send({"id": identity, **answer})

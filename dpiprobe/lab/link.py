@@ -3,7 +3,8 @@
 Rules of this file:
 - One process, one thread, one queue ordered by time. A packet's journey starts at the kernel's timestamp of its arrival, not when Python got to read it,
   so the delay does not grow with the load; within one direction packets never overtake each other.
-- client - [near delay] - box - [far delay] - server: the box sees a packet after the delay of the side it came from, and what leaves it takes the delay of the side it goes to.
+- client - [near delay] - box - [far delay] - server: the box sees a packet after the delay of the side it came from,
+  and what leaves it takes the delay of the side it goes to.
 - Times are CLOCK_MONOTONIC in ns. The box itself is pure and gets them as arguments.
 - Hops: the TTL is decremented when a packet reaches the box; where it ends, the box answers with ICMP time exceeded as a router would.
 """
@@ -97,7 +98,7 @@ class Line:
     def run(self, control: int, on_events: Callable[[list[dict[str, object]]], None]) -> None:
         """Move packets until `control` can be read (or hangs up)."""
         namespaces.tight_timers()
-        watched = [self.ends["client"].socket, self.ends["server"].socket, control]
+        watched: list[socket.socket | int] = [self.ends["client"].socket, self.ends["server"].socket, control]
         while True:
             self._due()
             if self.box.events:

@@ -2,7 +2,8 @@
 
 Rules of this file:
 - Everything is done by system calls from the standard library and ctypes (Python 3.11 has neither os.unshare nor os.setns), so no Debian package is needed.
-- `enter()` must be called by a single-threaded process before numpy is imported: numpy starts a thread, and unshare(CLONE_NEWUSER) then fails with EINVAL (user_namespaces(7)).
+- `enter()` must be called by a single-threaded process before numpy is imported: numpy starts a thread,
+  and unshare(CLONE_NEWUSER) then fails with EINVAL (user_namespaces(7)).
 - A process of its own user namespace maps itself to uid 0; mapped to its own uid its children would lose their capabilities at execve (capabilities(7)).
 - Constants are those of Linux's uapi headers (sched.h, mount.h, prctl.h, ethtool.h, sockios.h).
 """

@@ -32,5 +32,5 @@ class Punishments:
 
     def _entry(self, key: Key) -> Entry:
         assert self.residual is not None
-        parts = {"client": key[0], "server": key[2], "port": key[3]}
+        parts: dict[str, bytes | int] = {"client": key[0], "server": key[2], "port": key[3]}
         return tuple(parts[word] for word in self.residual.same)

@@ -302,7 +302,7 @@ class Lab:
         self, node: str, argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None,
         capture_output: bool = False, timeout: float | None = None, check: bool = False,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a node to its end, with this process's streams, or its output as text. On timeout it is killed and subprocess.TimeoutExpired raised."""
+        """Run a program in a node to its end, with this process's streams, or its output as text; killed on timeout (subprocess.TimeoutExpired)."""
         pipe = subprocess.PIPE if capture_output else None
         process = self.popen(node, argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL if capture_output else None, stdout=pipe, stderr=pipe)
         texts: dict[str, str] = {}

@@ -2,7 +2,8 @@
 
 Rules of this file:
 - Its own process, which may only read. The file arrives as an open descriptor, so it belongs to whoever asked.
-- Timestamps are the kernel's (SO_TIMESTAMPNS), never the time at which Python read. Frames the kernel dropped are counted and written into the file's statistics block.
+- Timestamps are the kernel's (SO_TIMESTAMPNS), never the time at which Python read.
+- Frames the kernel dropped are counted and written into the file's statistics block.
 - pcapng as in draft-ietf-opsawg-pcapng: section header, interface description (ns resolution), enhanced packets, interface statistics.
 """
 
@@ -79,15 +80,16 @@ class Tap:
 def run(taps: Sequence[Tap], control: int) -> dict[str, dict[str, int]]:
     """Capture until `control` can be read (or hangs up); returns frames and drops by node."""
     namespaces.tight_timers()
-    watched = [tap.socket for tap in taps]
+    watched: list[socket.socket | int] = [*(tap.socket for tap in taps), control]
     while True:
-        ready = select.select([*watched, control], [], [], 0.2)[0]
+        ready = select.select(watched, [], [], 0.2)[0]
         for tap in taps:
             tap.drain()
             if not ready:
                 tap.flush()
         if control in ready:
             break
+    os.read(control, 64)  # unread, it would reset the pipe and take our answer with it
     for tap in taps:
         tap.finish()
     return {tap.node: {"frames": tap.frames, "dropped": tap.dropped} for tap in taps}

@@ -5,7 +5,8 @@ Rules of this file:
 - Neighbours are fixed, so that no capture holds ARP and the first packet is not slower than the second.
 - r1, r2 and the ends are real kernels. The box forwards in user space (`link.py`), so its kernel must not forward; it decrements TTL like the others.
 
-Hops as the client counts them: r1 is 1, box is 2, r2 is 3, the server 4. What starts at the box with TTL 64 reaches the client with 63, what starts at the server with 61.
+Hops as the client counts them: r1 is 1, box is 2, r2 is 3, the server 4.
+What starts at the box with TTL 64 reaches the client with 63, what starts at the server with 61.
 """
 
 from __future__ import annotations

@@ -19,10 +19,11 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
           seq: expected             # expected (next byte the impersonated side owes) | zero
           seq_offsets: [0, 1460]    # added to seq; one packet each, in each copy
           windows: [0, 1, 3]        #   or: multiples of the trigger's raw window, as a ladder
-          ack: hello_end            # hello_end | hello_start | zero | {hello_end: 1} ; with an A flag or without. To the server: expected of the client's acknowledgements
-          ipid: 0                   # N | random (each) | random_same (one for the reaction) | mirror (the trigger's) | mirror_plus_one | counter (the box's own)
+          ack: hello_end            # hello_end | hello_start | zero | {hello_end: 1} ; with an A flag or without
+                                    #   to the server: zero, else what the client acknowledged
+          ipid: 0                   # N | random (each) | random_same (one a reaction) | mirror (the trigger's) | mirror_plus_one | counter (the box's)
           df: set                   # set | clear
-          ttl: 64                   # N | {random: [39, 238]} | copy (the trigger's, at the box) | server (what the impersonated side's packets have, at the box)
+          ttl: 64                   # N | {random: [39, 238]} | copy (the trigger's, at the box) | server (as the impersonated side's packets, at the box)
           window: 0                 # N | random | random_same | mirror (the trigger's, raw) | {ttl_plus: 1375} (TTL at the box plus N)
           tos: 0
           options: none             # none | copy (the trigger's TCP options)

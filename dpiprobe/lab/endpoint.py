@@ -1,0 +1,300 @@
+"""A small TCP endpoint as a pure state machine: segments and times in, segments out. A terminating box is two of them back to back.
+
+Rules of this file:
+- No I/O, no clock. `now` is in ns; whatever is to be sent is appended to `out`; `wake_at` says when the retransmission timer wants `wake`.
+- It is a plain, honest stack: in-order delivery with out-of-order storage, retransmission with back-off (RFC 6298),
+  fast retransmit (RFC 5681), slow start without
+  congestion avoidance, timestamps (RFC 7323). No SACK blocks, no urgent data, no zero-window probes: enough for a lab's path, not for the Internet.
+- It looks like Linux on the wire (MSS, SACK permitted, timestamps, window scale; an IP ID that counts; DF), since that is what middleboxes run.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from dataclasses import dataclass
+
+from dpiprobe.lab import segment
+from dpiprobe.lab.segment import ACK, FIN, PSH, RST, SYN, Segment
+
+MSS = 1460
+_WINDOW, _SCALE = 64_240, 7  # what Linux announces first on Ethernet, and its usual scale
+_RTO_FIRST, _RTO_LEAST, _RTO_MOST = 1_000_000_000, 200_000_000, 16_000_000_000  # RFC 6298 2.1; Linux' TCP_RTO_MIN; bounded for the lab
+_RETRIES = 8
+_INITIAL_WINDOW = 10 * MSS  # RFC 6928
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Four bytes and a port."""
+
+    ip: bytes
+    port: int
+
+
+class Endpoint:
+    """One side of one connection. `inbox` collects what the peer sent in order; `peer_closed`, `dead` (reset or given up) and `done` tell its end."""
+
+    def __init__(self, local: Address, remote: Address, rng: random.Random, ttl: int = 64) -> None:
+        self.local, self.remote, self.ttl = local, remote, ttl
+        self.ipid = rng.randrange(0x10000)
+        self.stamp_base = rng.randrange(1 << 32)
+        self.iss = self.una = self.nxt = rng.randrange(1 << 32)
+        self.rcv_nxt = 0
+        self.state = "closed"  # closed | listening | syn_sent | syn_received | established
+        self.pending = b""  # from `una` on (without SYN)
+        self.stored: dict[int, bytes] = {}
+        self.inbox = b""
+        self.out: list[bytes] = []
+        self.peer_closed = self.dead = False
+        self.closing = self.fin_sent = self.fin_acked = False
+        self.discards = False  # the program has gone: data that still comes is answered by a reset, as kernels do (RFC 2525 section 2.17)
+        self.peer_fin: int | None = None
+        self.peer_window, self.peer_scale, self.peer_mss = _WINDOW, 0, 536
+        self.stamps, self.peer_stamp, self.scaling = False, 0, False
+        self.congestion, self.duplicates = _INITIAL_WINDOW, 0
+        self.rto, self.tries, self.timer = _RTO_FIRST, 0, 0
+        self.measured: tuple[int, int] | None = None  # (sequence number, sent at) of the segment that is being timed
+
+    @property
+    def done(self) -> bool:
+        """Nothing will ever be sent or received again."""
+        return self.dead or (self.fin_acked and self.peer_closed)
+
+    def listen(self) -> None:
+        """Wait for a SYN."""
+        self.state = "listening"
+
+    def connect(self, now: int) -> None:
+        """Send a SYN."""
+        self.state = "syn_sent"
+        self._send_syn(now, SYN)
+
+    def send(self, now: int, data: bytes) -> None:
+        """Queue bytes for the peer."""
+        if not (self.dead or self.closing):
+            self.pending += data
+            self._push(now)
+
+    def close(self, now: int, *, discards: bool = False) -> None:
+        """No more will be sent; `discards`: and nothing read either (close, not shutdown)."""
+        self.discards |= discards
+        if not self.closing and not self.dead:
+            self.closing = True
+            self._push(now)
+
+    def abort(self, now: int) -> None:
+        """Reset the connection."""
+        if not self.dead and self.state in ("established", "syn_received"):
+            self._emit(now, RST | ACK, self.nxt)
+        self._die()
+
+    def wake_at(self) -> int | None:
+        """When the retransmission timer runs out."""
+        return self.timer or None
+
+    def wake(self, now: int) -> None:
+        """Retransmit what is oldest, if its time has come."""
+        if not self.timer or now < self.timer:
+            return
+        self.tries += 1
+        if self.tries > _RETRIES:
+            self._die()
+            return
+        self.rto = min(self.rto * 2, _RTO_MOST)
+        self.measured = None
+        self.congestion = 2 * MSS
+        self.timer = now + self.rto
+        self._retransmit(now)
+
+    def segment(self, now: int, seen: Segment) -> None:
+        """A segment of the peer has arrived."""
+        if self.dead:
+            return
+        self._read_options(seen)
+        if self.state == "listening":
+            if seen.flags & SYN and not seen.flags & (ACK | RST):
+                self.rcv_nxt = seen.end
+                self.peer_window = seen.window
+                self.state = "syn_received"
+                self._send_syn(now, SYN | ACK)
+            return
+        if self.state == "syn_sent":
+            if seen.flags & ACK and seen.ack != (self.iss + 1) & 0xFFFFFFFF:
+                return
+            if seen.flags & RST:
+                if seen.flags & ACK:
+                    self._die()
+                return
+            if seen.flags & SYN and seen.flags & ACK:
+                self.rcv_nxt = seen.end
+                self.una = seen.ack
+                self.peer_window = seen.window
+                self.state, self.timer, self.tries = "established", 0, 0
+                self._measure(now, seen.ack)
+                self._emit(now, ACK, self.nxt)
+                self._push(now)
+            return
+        if seen.flags & RST:
+            if seen.seq == self.rcv_nxt:  # RFC 5961 section 3.2
+                self._die()
+            return
+        if seen.flags & SYN:
+            if self.state == "syn_received" and not seen.flags & ACK:
+                self._send_syn(now, SYN | ACK)
+            else:
+                self._emit(now, ACK, self.nxt)
+            return
+        if not seen.flags & ACK:
+            return
+        self._acknowledged(now, seen)
+        self._receive(now, seen)
+        self._push(now)
+
+    def _acknowledged(self, now: int, seen: Segment) -> None:
+        fresh = segment.after(seen.ack, self.una)
+        if fresh > segment.after(self.nxt, self.una):
+            return
+        if self.state == "syn_received" and fresh >= 1:
+            self.state = "established"
+            self.una = (self.una + 1) & 0xFFFFFFFF
+            fresh -= 1
+            self.timer, self.tries = 0, 0
+            self._measure(now, seen.ack)
+        self.peer_window = seen.window << self.peer_scale
+        if fresh > 0:
+            taken = min(fresh, len(self.pending))
+            self.pending = self.pending[taken:]
+            self.fin_acked |= self.fin_sent and fresh > taken
+            self.una = seen.ack
+            self.tries, self.duplicates = 0, 0
+            self.congestion = min(self.congestion + taken, 1 << 20)
+            self._measure(now, seen.ack)
+            self.timer = now + self.rto if segment.after(self.nxt, self.una) > 0 else 0
+        elif fresh == 0 and not seen.length and segment.after(self.nxt, self.una) > 0:
+            self.duplicates += 1
+            if self.duplicates == 3:
+                self.measured = None
+                self.congestion = max(2 * MSS, self.congestion // 2)
+                self._retransmit(now)
+
+    def _receive(self, now: int, seen: Segment) -> None:
+        if seen.payload and self.discards:
+            self.out.append(self._packet(now, RST, seen.ack, bare=True))
+            self._die()
+            return
+        offset = segment.after(seen.seq, self.rcv_nxt)
+        if seen.flags & FIN:
+            self.peer_fin = (seen.seq + len(seen.payload)) & 0xFFFFFFFF
+        if seen.payload and -len(seen.payload) < offset < 1 << 20:
+            self.stored[seen.seq] = max(self.stored.get(seen.seq, b""), seen.payload, key=len)
+        moved = True
+        while moved:
+            moved = False
+            for start, payload in list(self.stored.items()):
+                skip = segment.after(self.rcv_nxt, start)
+                if skip >= 0:
+                    del self.stored[start]
+                    if skip < len(payload):
+                        self.inbox += payload[skip:]
+                        self.rcv_nxt = (start + len(payload)) & 0xFFFFFFFF
+                        moved = True
+        if self.peer_fin == self.rcv_nxt and not self.peer_closed:
+            self.peer_closed = True
+            self.rcv_nxt = (self.rcv_nxt + 1) & 0xFFFFFFFF
+        if seen.length or offset < 0:
+            self._emit(now, ACK, self.nxt)
+
+    def _push(self, now: int) -> None:
+        """Send what both windows allow, and the FIN when everything else is out."""
+        if self.state != "established" or self.dead:
+            return
+        in_flight = segment.after(self.nxt, self.una)
+        room = min(self.congestion, self.peer_window) - in_flight
+        size = min(MSS, self.peer_mss) - (12 if self.stamps else 0)
+        while in_flight < len(self.pending) and room > 0:
+            data = self.pending[in_flight : in_flight + min(size, room)]
+            last = in_flight + len(data) == len(self.pending)
+            self._transmit(now, data, ACK | (PSH if last else 0))
+            in_flight += len(data)
+            room -= len(data)
+        if self.closing and not self.fin_sent and in_flight == len(self.pending):
+            self.fin_sent = True
+            self._transmit(now, b"", ACK | FIN)
+
+    def _transmit(self, now: int, data: bytes, flags: int) -> None:
+        if self.measured is None:
+            self.measured = (self.nxt, now)
+        self._emit(now, flags, self.nxt, data)
+        self.nxt = (self.nxt + len(data) + bool(flags & FIN)) & 0xFFFFFFFF
+        if not self.timer:
+            self.timer = now + self.rto
+
+    def _retransmit(self, now: int) -> None:
+        if self.state in ("syn_sent", "syn_received"):
+            self._send_syn(now, SYN if self.state == "syn_sent" else SYN | ACK)
+        elif self.pending:
+            size = min(MSS, self.peer_mss) - (12 if self.stamps else 0)
+            out = min(segment.after(self.nxt, self.una), len(self.pending))
+            self._emit(now, ACK | PSH, self.una, self.pending[: min(size, out)])
+        elif self.fin_sent and not self.fin_acked:
+            self._emit(now, ACK | FIN, self.una)
+        else:
+            self.timer = 0
+
+    def _send_syn(self, now: int, flags: int) -> None:
+        if self.nxt == self.iss:
+            self.measured = (self.iss, now)
+        self.nxt = (self.iss + 1) & 0xFFFFFFFF
+        self.timer = self.timer if self.timer > now else now + self.rto
+        self._emit(now, flags, self.iss)
+
+    def _measure(self, now: int, ack: int) -> None:
+        """The retransmission timeout from a round trip that was not retransmitted (Karn); twice the measured one is enough on a lab's path."""
+        if self.measured is not None and segment.after(ack, self.measured[0]) > 0:
+            self.rto = max(_RTO_LEAST, 2 * (now - self.measured[1]))
+            self.measured = None
+
+    def _read_options(self, seen: Segment) -> None:
+        options, at = seen.options, 0
+        while at < len(options) and options[at] != 0:
+            if options[at] == 1:
+                at += 1
+                continue
+            size = options[at + 1] if at + 1 < len(options) else 0
+            if size < 2 or at + size > len(options):
+                return
+            value = options[at + 2 : at + size]
+            if seen.flags & SYN:
+                if options[at] == 2 and size == 4:
+                    self.peer_mss = max(64, int.from_bytes(value, "big"))
+                elif options[at] == 3 and size == 3:
+                    self.peer_scale, self.scaling = min(14, value[0]), True
+            if options[at] == 8 and size == 10:
+                self.stamps |= bool(seen.flags & SYN)
+                if segment.after(seen.seq, self.rcv_nxt) <= 0 or seen.flags & SYN:
+                    self.peer_stamp = int.from_bytes(value[:4], "big")
+            at += size
+
+    def _emit(self, now: int, flags: int, seq: int, data: bytes = b"") -> None:
+        self.out.append(self._packet(now, flags, seq, data))
+
+    def _packet(self, now: int, flags: int, seq: int, data: bytes = b"", *, bare: bool = False) -> bytes:
+        stamp = struct.pack("!BBII", 8, 10, (self.stamp_base + now // 1_000_000) & 0xFFFFFFFF, self.peer_stamp)
+        options = b""
+        if flags & SYN:
+            active = not flags & ACK  # a SYN/ACK only repeats what the SYN offered
+            options = struct.pack("!BBH", 2, 4, MSS) + b"\x04\x02" + (stamp if active or self.stamps else b"\x01\x01")
+            options += struct.pack("!BBBB", 1, 3, 3, _SCALE) if active or self.scaling else b""
+        elif self.stamps and not flags & RST:
+            options = b"\x01\x01" + stamp
+        self.ipid = (self.ipid + 1) & 0xFFFF
+        return segment.build(
+            Segment(
+                self.local.ip, self.remote.ip, self.local.port, self.remote.port, seq, self.rcv_nxt if flags & ACK else 0, flags,
+                0 if bare else (_WINDOW >> _SCALE if self.scaling and not flags & SYN else _WINDOW), data, options, self.ttl, 0 if bare else self.ipid,
+            )
+        )
+
+    def _die(self) -> None:
+        self.dead, self.timer, self.pending = True, 0, b""
