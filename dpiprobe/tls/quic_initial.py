@@ -45,7 +45,7 @@ def initial_keys(dcid: bytes, version: int, side: str = "client") -> Keys:
     return Keys(_expand(secret, f"{prefix} key", 16), _expand(secret, f"{prefix} iv", 12), _expand(secret, f"{prefix} hp", 16))
 
 
-def client_hello_message(datagrams: Sequence[bytes], side: str = "client") -> bytes | None:
+def client_hello_of(datagrams: Sequence[bytes], side: str = "client") -> bytes | None:
     """Handshake bytes from offset 0 on, without holes, that the Initials of these datagrams (one direction of one conversation) carry.
 
     `tls.hello.parse_message` reads them and says whether they are complete. None where nothing could be decrypted, or `cryptography` is

@@ -19,7 +19,7 @@ from dpiprobe.tls.hello import parse_message
 from dpiprobe.tls.quic import V1, V2, read_packets
 from dpiprobe.tls.quic_initial import (
     build_initial,
-    client_hello_message,
+    client_hello_of,
     crypto_frame,
     crypto_frames,
     decrypt_initial,
@@ -63,7 +63,7 @@ def test_the_client_initial_of_rfc_9001_a2() -> None:
     assert len(datagram) == 1200
     assert datagram.startswith(bytes.fromhex("c000000001088394c8f03e5157080000449e7b9aec34d1b1c98dd7689fb8ec11d242b123dc9bd8bab936b47d92ec356c"))
     assert datagram.endswith(bytes.fromhex("e221af44860018ab0856972e194cd934"))
-    message = client_hello_message([datagram])
+    message = client_hello_of([datagram])
     assert message == CRYPTO_A2[4:]
     hello = parse_message(message)
     assert hello is not None
@@ -87,7 +87,7 @@ def test_aioquic_sends_what_we_read(version: int) -> None:
     connection = QuicConnection(configuration=configuration)
     connection.connect(("192.0.2.1", 443), now=0.0)
     datagrams = [data for data, _ in connection.datagrams_to_send(now=0.0)]
-    message = client_hello_message(datagrams)
+    message = client_hello_of(datagrams)
     assert message is not None
     hello = parse_message(message)
     assert hello is not None
@@ -101,20 +101,20 @@ def test_a_hello_over_two_datagrams_in_shuffled_pieces() -> None:
     frames = [crypto_frame(a, message[a:b]) for a, b in itertools.pairwise(cuts)]
     first = build_initial(frames[2] + b"\x01" + frames[0], DCID, number=0)
     second = build_initial(frames[3] + frames[1], DCID, number=1)
-    assert client_hello_message([first, second]) == message
-    assert client_hello_message([first]) == message[:40]
-    assert client_hello_message([second]) is None
+    assert client_hello_of([first, second]) == message
+    assert client_hello_of([first]) == message[:40]
+    assert client_hello_of([second]) is None
 
 
 def test_a_damaged_packet_is_not_believed() -> None:
     datagram = bytearray(build_initial(CRYPTO_A2, DCID))
     datagram[600] ^= 1
-    assert client_hello_message([bytes(datagram)]) is None
+    assert client_hello_of([bytes(datagram)]) is None
 
 
 def test_after_a_retry_the_keys_follow_the_new_connection_id() -> None:
     again = build_initial(crypto_frame(0, CRYPTO_A2[4:]), b"new-id", token=b"token")
-    assert client_hello_message([build_initial(b"\x01", DCID), again]) == CRYPTO_A2[4:]
+    assert client_hello_of([build_initial(b"\x01", DCID), again]) == CRYPTO_A2[4:]
 
 
 def test_without_cryptography_the_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_without_cryptography_the_answer_is_none(monkeypatch: pytest.MonkeyPatch
         return genuine(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    assert client_hello_message([datagram]) is None
+    assert client_hello_of([datagram]) is None
 
 
 @settings(max_examples=30)
@@ -141,11 +141,11 @@ def test_without_cryptography_the_answer_is_none(monkeypatch: pytest.MonkeyPatch
 )
 def test_what_was_built_is_read(message: bytes, dcid: bytes, version: int, number: int, number_length: int, size: int) -> None:
     datagram = build_initial(crypto_frame(0, message), dcid, version=version, number=number, number_length=number_length, size=size)
-    assert client_hello_message([datagram]) == message
+    assert client_hello_of([datagram]) == message
 
 
 @given(st.binary(max_size=120))
 def test_any_bytes_never_raise(data: bytes) -> None:
     crypto_frames(data)
     crypto_frames(b"\x02" + data)
-    client_hello_message([data, b"\xc0\0\0\0\x01\x08" + data])
+    client_hello_of([data, b"\xc0\0\0\0\x01\x08" + data])
