@@ -1,0 +1,126 @@
+"""Signatures against flows: who matches which packets, specific before generic, claims disjoint.
+
+Rules of this file:
+- `first_pass` needs only the suspect table. A signature with second-pass clauses comes back as a *pending* match and claims nothing yet.
+- Signatures compete in the one order of `Signature.specificity`; what a more specific one has claimed, the rest no longer see. So several
+  injectors in one flow give several matches. Only packets from the server, strays and ICMP are ever claimed.
+- Every clause of a match is held, failed, not visible or pending, with the numbers of its packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.observe.table import CLIENT, SuspectTable
+from dpiprobe.signature.clause import Packets
+from dpiprobe.signature.evaluate import STATES, Evaluation, evaluate
+from dpiprobe.signature.model import Signature
+from dpiprobe.signature.predicates import Questions
+
+Bools = npt.NDArray[np.bool_]
+State = Literal["held", "failed", "not_visible", "pending"]
+
+
+class ClauseState(NamedTuple):
+    """How a clause fared in one flow, and the numbers of the packets that hold it (none for a clause on the flow as a whole)."""
+
+    state: State
+    packets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A signature that one flow bears out.
+
+    signature: its id · flow: index in the table · clauses: by name · packets: numbers claimed, in capture order · rows: the same as rows of the table
+    definition: the signature itself (words, title, confidence) · pending: second-pass clauses are still to be judged
+    """
+
+    signature: str
+    flow: int
+    clauses: dict[str, ClauseState]
+    packets: tuple[int, ...]
+    rows: tuple[int, ...]
+    definition: Signature = field(repr=False, compare=False)
+    pending: bool = False
+
+    @property
+    def generic(self) -> bool:
+        """It names a technique, not a deployment."""
+        return self.definition.generic
+
+    @property
+    def deployment(self) -> bool:
+        """It names a device, a program or a country."""
+        return not self.definition.generic
+
+    def plain(self) -> dict[str, object]:
+        """As it stands in a record: signature, and its clauses that are not failed support."""
+        return {
+            "signature": self.signature,
+            "clauses": {name: {"state": state, "packets": list(packets)} for name, (state, packets) in self.clauses.items()},
+        }
+
+
+class Signatures(Protocol):
+    """What matching needs of a database."""
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """Most specific first."""
+        ...
+
+
+def first_pass(database: Signatures, table: SuspectTable) -> list[Match]:
+    """All matches that the flows alone support, by flow and then by specificity; pending ones among them."""
+    questions = Questions(table)
+    free = table.origin != CLIENT
+    matches: list[tuple[int, int, Match]] = []
+    for rank, signature in enumerate(database.signatures):
+        # client packets are never claimed, so clauses about them always see them
+        evaluation = evaluate(signature, questions, free | (table.origin == CLIENT))
+        if evaluation is None:
+            continue
+        for match in _matches(signature, evaluation, table):
+            matches.append((match.flow, rank, match))
+            if not match.pending and match.rows:
+                free[list(match.rows)] = False
+    matches.sort(key=lambda entry: entry[:2])
+    return [match for _, _, match in matches]
+
+
+def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) -> Iterable[Match]:
+    claiming = {c.name for c in (*signature.expect, *signature.any_of, *signature.support) if isinstance(c, Packets)}
+    spans = {
+        name: (result.rows, *(np.searchsorted(table.flow[result.rows], evaluation.flows, side).tolist() for side in ("left", "right")))
+        for name, result in evaluation.results.items()
+        if len(result.rows)
+    }
+    for position, flow in enumerate(evaluation.flows.tolist()):
+        clauses: dict[str, ClauseState] = {}
+        claimed: set[int] = set()
+        for name, result in evaluation.results.items():
+            packets: tuple[int, ...] = ()
+            if name in spans:
+                rows, begin, end = spans[name]
+                own = rows[begin[position] : end[position]]
+                packets = tuple(table.number[own].tolist())
+                if name in claiming:
+                    claimed.update(own[table.origin[own] != CLIENT].tolist())
+            clauses[name] = ClauseState(STATES[result.state[flow]], packets)  # type: ignore[arg-type]
+        held = tuple(sorted(claimed))
+        numbers = tuple(table.number[list(held)].tolist()) if held else ()
+        yield Match(signature.id, flow, clauses, numbers, held, signature, signature.second_pass)
+
+
+def unclaimed(table: SuspectTable, matches: Iterable[Match]) -> Bools:
+    """Rows from the server, strays and ICMP that no match has claimed (pending ones claim nothing)."""
+    left: Bools = np.not_equal(table.origin, CLIENT)
+    rows = [row for match in matches if not match.pending for row in match.rows]
+    left[rows] = False
+    return left

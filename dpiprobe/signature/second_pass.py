@@ -1,0 +1,186 @@
+"""The clauses that one flow cannot answer: controls, comparisons, other flows of the name, earlier flows, the other end.
+
+Rules of this file:
+- It judges pending matches of the first pass in the light of a `Context` that the verdict room fills from *outcomes*, never from verdicts.
+- What the context does not know is not visible: None in a column, or a column left out.
+- `second_pass` gives the pending matches that hold; `settle` then makes the claims of all matches disjoint, specific before generic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dpiprobe.observe.table import SuspectTable
+from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, SeenAt
+from dpiprobe.signature.match import ClauseState, Match
+
+Unknown = ClauseState("not_visible")
+Key = tuple[Hashable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of every flow once each was judged alone; all sequences have one entry a flow of the table.
+
+    control: completes, fails or absent (None: not known) · outcome: words of design section 4 · client, server, port, name: what a flow
+    is keyed by · start: ns · matches: of the first pass that are not pending · ratios: flow feature -> test divided by control
+    certificate: same or differs · seen_at: client, server or both · table: needed by `across` alone
+    """
+
+    control: Sequence[str | None]
+    outcome: Sequence[str | None]
+    client: Sequence[Hashable]
+    server: Sequence[Hashable]
+    port: Sequence[Hashable]
+    name: Sequence[Hashable]
+    start: Sequence[int]
+    matches: Sequence[Match] = ()
+    ratios: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    certificate: Sequence[str | None] = ()
+    seen_at: Sequence[str | None] = ()
+    table: SuspectTable | None = None
+
+
+def second_pass(pending: Iterable[Match], context: Context) -> list[Match]:
+    """The pending matches that hold, no longer pending, by flow and then by specificity. Matches that are not pending pass through."""
+    pending = list(pending)
+    judge = _Judge(context, pending)
+    held = [match if not match.pending else judge.match(match) for match in pending]
+    return sorted((m for m in held if m is not None), key=_order)
+
+
+def settle(matches: Iterable[Match]) -> list[Match]:
+    """All matches with disjoint claims: in each flow the most specific keeps its packets; one that loses a packet it `expect`s is gone."""
+    taken: dict[int, set[int]] = defaultdict(set)
+    kept = []
+    for match in sorted(matches, key=_order):
+        lost = taken[match.flow] & set(match.rows)
+        if lost and any(match.clauses[c.name].packets for c in match.definition.expect):
+            continue
+        left = [(row, number) for row, number in zip(match.rows, match.packets, strict=True) if row not in lost]
+        taken[match.flow].update(row for row, _ in left)
+        kept.append(replace(match, rows=tuple(r for r, _ in left), packets=tuple(n for _, n in left)) if lost else match)
+    return kept
+
+
+def _order(match: Match) -> tuple[int, tuple[bool, int, int, str]]:
+    return (match.flow, match.definition.specificity)
+
+
+class _Judge:
+    def __init__(self, context: Context, pending: Sequence[Match]) -> None:
+        self._context = context
+        self._pending = pending
+        self._histories: dict[Earlier, dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]]] = {}
+        self._names: dict[tuple[str, Key], list[Match]] = defaultdict(list)
+        for match in pending:
+            self._names[match.signature, self._name(match.flow)].append(match)
+
+    def _name(self, flow: int) -> Key:
+        context = self._context
+        return (context.server[flow], context.port[flow], context.name[flow])
+
+    def match(self, match: Match) -> Match | None:
+        """The match with its second-pass clauses judged, or None where they do not bear it out."""
+        signature = match.definition
+        clauses = dict(match.clauses)
+        for clause in signature.clauses:
+            if clauses[clause.name].state == "pending":
+                clauses[clause.name] = self._clause(clause, match)
+        if any(clauses[c.name].state != "held" for c in signature.expect):
+            return None
+        if signature.any_of and not any(clauses[c.name].state == "held" for c in signature.any_of):
+            return None
+        if any(clauses[c.name].state == "held" for c in signature.rule_out):
+            return None
+        return replace(match, clauses=clauses, pending=False)
+
+    def _clause(self, clause: Clause, match: Match) -> ClauseState:
+        match clause:
+            case Control():
+                return _one_of(self._context.control, match.flow, clause.states)
+            case SeenAt():
+                return _one_of(self._context.seen_at, match.flow, clause.ends)
+            case Compare():
+                return self._compare(clause, match.flow)
+            case Across():
+                return self._across(clause, match)
+            case Earlier():
+                return self._earlier(clause, match.flow)
+        raise AssertionError(f"{clause} needs no second pass")
+
+    def _compare(self, clause: Compare, flow: int) -> ClauseState:
+        states = []
+        if clause.certificate is not None:
+            states.append(_one_of(self._context.certificate, flow, (clause.certificate,)))
+        for predicate in clause.predicates:
+            column = self._context.ratios.get(predicate.feature, ())
+            value = column[flow] if flow < len(column) else None
+            states.append(Unknown if value is None else ClauseState("held" if predicate.test.accepts(float(value)) else "failed"))
+        return _all(states)
+
+    def _across(self, clause: Across, match: Match) -> ClauseState:
+        table = self._context.table
+        fellows = self._names[match.signature, self._name(match.flow)]
+        rows = [r for r in (_first_row(m, clause.of) for m in fellows) if r is not None]
+        if table is None or len(rows) < clause.flows:
+            return Unknown
+        states = []
+        for features, equal in ((clause.same, True), (clause.distinct, False)):
+            for feature in features:
+                values = table.feature(feature)
+                if not values.known[rows].all():
+                    states.append(Unknown)
+                    continue
+                kinds = len(set(values.data[rows].tolist()))
+                states.append(ClauseState("held" if kinds == (1 if equal else len(rows)) else "failed"))
+        packets = tuple(int(table.number[r]) for r in sorted(rows))
+        overall = _all(states)
+        return ClauseState(overall.state, packets if overall.state == "held" else ())
+
+    def _earlier(self, clause: Earlier, flow: int) -> ClauseState:
+        starts, flows = self._history(clause).get(self._key(clause, flow), ([], []))
+        own = self._context.start[flow]
+        begin, end = bisect_left(starts, own - clause.within), bisect_left(starts, own)
+        found = [(f, packets) for f, packets in flows[begin:end] if f != flow]
+        return ClauseState("held", found[-1][1]) if found else ClauseState("failed")
+
+    def _key(self, clause: Earlier, flow: int) -> Key:
+        return tuple(getattr(self._context, name)[flow] for name in clause.same)
+
+    def _history(self, clause: Earlier) -> dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]]:
+        """Per key the flows that show what the clause asks for, by their start, with the packets that show it."""
+        if clause not in self._histories:
+            context = self._context
+            shown: dict[int, tuple[int, ...]] = {f: () for f, word in enumerate(context.outcome) if word in clause.outcomes}
+            for match in context.matches:
+                if match.signature in clause.signatures:
+                    shown[match.flow] = match.packets
+            history: dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]] = defaultdict(lambda: ([], []))
+            for f in sorted(shown, key=lambda f: context.start[f]):
+                starts, flows = history[self._key(clause, f)]
+                starts.append(context.start[f])
+                flows.append((f, shown[f]))
+            self._histories[clause] = history
+        return self._histories[clause]
+
+
+def _first_row(match: Match, clause: str) -> int | None:
+    """The row of the clause's first claimed packet."""
+    first = min(match.clauses[clause].packets, default=None)
+    return next((row for row, number in zip(match.rows, match.packets, strict=False) if number == first), None)
+
+
+def _one_of(column: Sequence[str | None], flow: int, words: tuple[str, ...]) -> ClauseState:
+    value = column[flow] if flow < len(column) else None
+    return Unknown if value is None else ClauseState("held" if value in words else "failed")
+
+
+def _all(states: list[ClauseState]) -> ClauseState:
+    """Held where all are; one that failed outweighs one that cannot be seen."""
+    if any(s.state == "failed" for s in states):
+        return ClauseState("failed")
+    return Unknown if any(s.state == "not_visible" for s in states) else ClauseState("held")
