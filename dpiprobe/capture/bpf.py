@@ -1,8 +1,8 @@
 """The kernel's packet filter for a live capture, as a classic BPF program: keep what belongs to the probed connections, nothing else.
 
-What is kept: every packet from or to one of the hosts; TCP and UDP packets to one of the watched local ports, whoever sends them (an
-injector may answer from an address of its own); ICMP and ICMPv6 errors. Later fragments are kept by host alone, they have no ports.
-What other users of the machine do is not recorded.
+What is kept: TCP and UDP packets from or to one of the local ports, whoever the other side is (an injector may answer from an address
+of its own); later fragments, and IPv6 packets with extension headers, of the probed hosts; ICMP and ICMPv6 errors that quote a packet to
+a probed host. What other programs of the machine do is not recorded.
 
 Pure; instructions are (code, jump if true, jump if false, k), Documentation/networking/filter.rst of Linux.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 Instruction = tuple[int, int, int, int]
 
@@ -20,30 +20,30 @@ KEEP = 0x40000  # bytes of a packet to keep: all (the largest GSO frame that AF_
 
 _NETWORK = 0xFFF00000  # SKF_NET_OFF: counted from the network header, whatever the link layer is
 _PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the ethertype
-_LD_W, _LD_H, _LD_B = 0x20, 0x28, 0x30  # BPF_LD | BPF_ABS, 32, 16 and 8 bits
-_LD_H_IND = 0x48  # BPF_LD | BPF_H | BPF_IND
-_JUMP, _JEQ, _JSET, _RETURN = 0x05, 0x15, 0x45, 0x06
-_AND, _LSH, _TAX = 0x54, 0x64, 0x07
+_LOAD_WORD, _LOAD_HALF, _LOAD_BYTE = 0x20, 0x28, 0x30  # BPF_LD | BPF_ABS of 32, 16 and 8 bits
+_PLUS_X = 0x20  # BPF_IND instead of BPF_ABS: the place counts from X
+_JUMP, _EQUAL, _ANY_BIT, _RETURN = 0x05, 0x15, 0x45, 0x06
+_AND, _SHIFT_LEFT, _TO_X = 0x54, 0x64, 0x07
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _TCP, _UDP, _ICMP, _ICMPV6 = 6, 17, 1, 58
+_ERRORS4, _ERRORS6 = (3, 4, 5, 11, 12), (1, 2, 3, 4)  # RFC 792, RFC 4443: the types that quote a packet
+_CHUNK = 200  # values that share one return; jumps reach 255 instructions
+
+_DROP_IT: Instruction = (_RETURN, 0, 0, 0)
+_KEEP_IT: Instruction = (_RETURN, 0, 0, KEEP)
 
 
-def host_filter(hosts: Sequence[str], local_ports: Sequence[int] = ()) -> list[Instruction]:
+def host_filter(hosts: Sequence[str], local_ports: Sequence[int]) -> list[Instruction]:
     """The program for these hosts (addresses as text) and local ports. Raises ValueError where it would not fit the kernel."""
     addresses = [ipaddress.ip_address(host.partition("%")[0]) for host in hosts]
     v4 = _version4([a.packed for a in addresses if a.version == 4], local_ports)
     v6 = _version6([a.packed for a in addresses if a.version == 6], local_ports)
-    # Layout: [is it IPv4? -> v4] [is it IPv6? -> v6] [drop] v4... v6...
-    program: list[Instruction] = [
-        (_LD_H, 0, 0, _PROTOCOL),
-        (_JEQ, 0, 1, _IPV4),
-        (_JUMP, 0, 0, 3),
-        (_JEQ, 0, 1, _IPV6),
-        (_JUMP, 0, 0, 1 + len(v4)),
-        (_RETURN, 0, 0, 0),
-        *v4,
-        *v6,
-    ]
+    # Only the version that is probed is looked at.
+    kinds = {a.version for a in addresses}
+    program: list[Instruction] = [(_LOAD_HALF, 0, 0, _PROTOCOL)]
+    program += _where(_IPV4, v4 if 4 in kinds else [_DROP_IT])
+    program += _where(_IPV6, v6 if 6 in kinds else [_DROP_IT])
+    program.append(_DROP_IT)
     if len(program) > MOST_INSTRUCTIONS:
         raise ValueError(f"a filter for {len(local_ports)} ports has {len(program)} instructions, the kernel takes {MOST_INSTRUCTIONS}")
     return program
@@ -54,62 +54,80 @@ def packed(program: Sequence[Instruction]) -> bytes:
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
 
 
+def _where(value: int, then: list[Instruction]) -> list[Instruction]:
+    """Run `then` (which returns on every path) where the loaded value is this one; else go on, the value still loaded."""
+    return [(_EQUAL, 1, 0, value), (_JUMP, 0, 0, len(then)), *then]
+
+
 def _version4(hosts: Sequence[bytes], ports: Sequence[int]) -> list[Instruction]:
-    program: list[Instruction] = []
-    for host in hosts:
-        program += _equal(_LD_W, [(12, host)]) + _equal(_LD_W, [(16, host)])
-    program += [
-        (_LD_H, 0, 0, _NETWORK + 6),
-        (_JSET, 0, 1, 0x1FFF),  # a later fragment
-        (_RETURN, 0, 0, 0),
-        (_LD_B, 0, 0, _NETWORK),
-        (_AND, 0, 0, 0x0F),
-        (_LSH, 0, 0, 2),
-        (_TAX, 0, 0, 0),  # X: header length
+    header_length: list[Instruction] = [(_LOAD_BYTE, 0, 0, _NETWORK), (_AND, 0, 0, 0x0F), (_SHIFT_LEFT, 0, 0, 2), (_TO_X, 0, 0, 0)]
+    fragment = [*_keep_hosts(hosts, (12, 16)), _DROP_IT]
+    error = [
+        *header_length,
+        (_LOAD_BYTE + _PLUS_X, 0, 0, _NETWORK),
+        *_unless(_ERRORS4),
+        *_keep_hosts(hosts, (8 + 16,), _PLUS_X),
+        _DROP_IT,
     ]
-    errors = _any_of([(0x50, 0, 0, _NETWORK)], (3, 4, 5, 11, 12))  # RFC 792; BPF_LD | BPF_B | BPF_IND
-    return program + _by_protocol(_NETWORK + 9, _ICMP, errors, [(_LD_H_IND, 0, 0, _NETWORK + 2)], ports)
+    transport = [
+        *header_length,
+        (_LOAD_HALF + _PLUS_X, 0, 0, _NETWORK),
+        *_keep_any(ports),
+        (_LOAD_HALF + _PLUS_X, 0, 0, _NETWORK + 2),
+        *_keep_any(ports),
+        _DROP_IT,
+    ]
+    return [
+        (_LOAD_HALF, 0, 0, _NETWORK + 6),
+        (_ANY_BIT, 0, len(fragment), 0x1FFF),
+        *fragment,
+        (_LOAD_BYTE, 0, 0, _NETWORK + 9),
+        *_where(_ICMP, error),
+        *_transport_or(transport, [_DROP_IT]),
+    ]
 
 
 def _version6(hosts: Sequence[bytes], ports: Sequence[int]) -> list[Instruction]:
+    error = [(_LOAD_BYTE, 0, 0, _NETWORK + 40), *_unless(_ERRORS6), *_keep_hosts(hosts, (48 + 24,)), _DROP_IT]
+    transport = [
+        (_LOAD_HALF, 0, 0, _NETWORK + 40),
+        *_keep_any(ports),
+        (_LOAD_HALF, 0, 0, _NETWORK + 42),
+        *_keep_any(ports),
+        _DROP_IT,
+    ]
+    other = [*_keep_hosts(hosts, (8, 24)), _DROP_IT]
+    return [(_LOAD_BYTE, 0, 0, _NETWORK + 6), *_where(_ICMPV6, error), *_transport_or(transport, other)]
+
+
+def _transport_or(transport: list[Instruction], other: list[Instruction]) -> list[Instruction]:
+    """`transport` where the loaded protocol is TCP or UDP, else `other`; both return on every path."""
+    return [(_EQUAL, 2, 0, _TCP), (_EQUAL, 1, 0, _UDP), (_JUMP, 0, 0, len(transport)), *transport, *other]
+
+
+def _keep_hosts(hosts: Iterable[bytes], places: Sequence[int], x: int = 0) -> list[Instruction]:
+    """Keep the packet where an address of its IP header, at one of the places, is one of the hosts; else go on."""
     program: list[Instruction] = []
     for host in hosts:
-        words = [(i, host[i : i + 4]) for i in range(0, 16, 4)]
-        program += _equal(_LD_W, [(8 + i, w) for i, w in words]) + _equal(_LD_W, [(24 + i, w) for i, w in words])
-    errors = _any_of([(_LD_B, 0, 0, _NETWORK + 40)], (1, 2, 3, 4))  # RFC 4443
-    return program + _by_protocol(_NETWORK + 6, _ICMPV6, errors, [(_LD_H, 0, 0, _NETWORK + 42)], ports)
+        words = [host[i : i + 4] for i in range(0, len(host), 4)]
+        for place in places:
+            for i, word in enumerate(words):
+                to_the_end = 2 * (len(words) - i - 1) + 1
+                program += [(_LOAD_WORD + x, 0, 0, _NETWORK + place + 4 * i), (_EQUAL, 0, to_the_end, int.from_bytes(word, "big"))]
+            program.append(_KEEP_IT)
+    return program
 
 
-def _by_protocol(
-    place: int, icmp: int, errors: list[Instruction], load_port: list[Instruction], ports: Sequence[int]
-) -> list[Instruction]:
-    """ICMP errors, and TCP or UDP to one of the ports; everything else is dropped. Ends with a return on every path."""
-    transport = _any_of(load_port, ports)
-    return [
-        (_LD_B, 0, 0, place),
-        (_JEQ, 0, 1, icmp),
-        (_JUMP, 0, 0, 4),
-        (_JEQ, 1, 0, _TCP),
-        (_JEQ, 0, 1, _UDP),
-        (_JUMP, 0, 0, 1 + len(errors)),
-        (_RETURN, 0, 0, 0),
-        *errors,
-        *transport,
-    ]
-
-
-def _equal(load: int, words: list[tuple[int, bytes]]) -> list[Instruction]:
-    """Keep the packet where all these 32-bit words of its IP header are as given; else fall through."""
+def _keep_any(values: Sequence[int]) -> list[Instruction]:
+    """Keep the packet where the loaded number is one of the values; else go on."""
     program: list[Instruction] = []
-    for i, (offset, word) in enumerate(words):
-        to_next_test = 2 * (len(words) - i - 1) + 1
-        program += [(load, 0, 0, _NETWORK + offset), (_JEQ, 0, to_next_test, int.from_bytes(word, "big"))]
-    return [*program, (_RETURN, 0, 0, KEEP)]
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        program += [(_EQUAL, len(chunk) - i, 0, value) for i, value in enumerate(chunk)]
+        program += [(_JUMP, 0, 0, 1), _KEEP_IT]
+    return program
 
 
-def _any_of(load: list[Instruction], values: Sequence[int]) -> list[Instruction]:
-    """Keep the packet where the loaded number is one of the values, else drop it."""
-    program = list(load)
-    for value in values:
-        program += [(_JEQ, 0, 1, value), (_RETURN, 0, 0, KEEP)]
-    return [*program, (_RETURN, 0, 0, 0)]
+def _unless(values: Sequence[int]) -> list[Instruction]:
+    """Drop the packet unless the loaded number is one of the values; then go on."""
+    return [*((_EQUAL, len(values) - i, 0, value) for i, value in enumerate(values)), _DROP_IT]

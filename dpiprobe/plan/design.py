@@ -18,8 +18,8 @@ from dpiprobe.errors import UsageError
 from dpiprobe.plan.plan import Pace, Plan, Role, Trial, Way
 from dpiprobe.tls.craft import equal_length_name
 
-MOST_TRIALS = 2000
-"""A plan holds one source port and one descriptor a trial, and one instruction pair a trial in the capture filter (at most 4096)."""
+MOST_TRIALS = 1500
+"""A plan holds one source port and one descriptor a trial, and two instructions a trial in the capture filter (the kernel takes 4096)."""
 
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035 section 2.3.4, less the length byte and the root
 
