@@ -70,6 +70,16 @@ def entries() -> tuple[Entry, ...]:
     return CATALOGUE
 
 
+def from_database() -> dict[str, Mapping[str, object]]:
+    """The `emulate:` blocks of the signatures that come with the program, by id; SignatureError where a file of them is wrong."""
+    from dpiprobe.signature.database import load
+
+    try:
+        return {signature.id: signature.emulate for signature in load().signatures if signature.emulate is not None}
+    except UsageError:  # an installation without signatures still has its lab
+        return {}
+
+
 def block(name: str, signatures: Mapping[str, Mapping[str, object]] | None = None) -> Mapping[str, object] | None:
     """The `emulate:` block of a box, None for the free path; `signatures` are the blocks of the database by id.
 

@@ -43,6 +43,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     parent = int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy comes with the packet builders; its threads would only cost time here
     namespaces.name_process("lab-stage")
     try:
         how = namespaces.enter()

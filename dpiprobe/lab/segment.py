@@ -1,13 +1,19 @@
 """One IPv4/TCP packet as the box sees it: taken apart, put together, with every header field free to choose.
 
-Rules of this file: bytes in, bytes out, nothing remembered. What is not a whole, unfragmented IPv4/TCP packet is None; the box forwards that untouched.
-Layouts: RFC 791 (IPv4), RFC 9293 section 3.1 (TCP), RFC 1071 (checksum), RFC 792 (ICMP).
+Rules of this file:
+- Bytes in, bytes out, nothing remembered. What is not a whole, unfragmented IPv4/TCP packet is None; the box forwards that untouched.
+- Taken apart here, since a box must keep what the columns of `wire` do not (raw options, reserved bits); put together by `wire.build`.
+
+Layouts: RFC 791 (IPv4), RFC 9293 section 3.1 (TCP).
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+
+from dpiprobe.wire.build import icmp_error, tcp_packet
+from dpiprobe.wire.checksum import internet_checksum
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
@@ -62,32 +68,13 @@ def parse(packet: bytes) -> Segment | None:
 
 
 def build(segment: Segment) -> bytes:
-    """The packet's bytes, checksums right; fields are taken modulo their width."""
-    options = segment.options + bytes(-len(segment.options) % 4)
-    words = (5 + len(options) // 4) << 12 | (segment.reserved & 7) << 9 | segment.flags & 0x1FF
-    tcp = struct.pack(
-        "!HHIIHHHH", segment.source_port, segment.destination_port, segment.seq & 0xFFFFFFFF, segment.ack & 0xFFFFFFFF, words,
-        segment.window & 0xFFFF, 0, 0,
-    ) + options + segment.payload
-    pseudo = segment.source + segment.destination + struct.pack("!HH", 6, len(tcp))
-    tcp = tcp[:16] + struct.pack("!H", checksum(pseudo + tcp)) + tcp[18:]
-    return ip_header(segment.source, segment.destination, 6, len(tcp), segment.ttl, segment.ipid, segment.df, segment.tos) + tcp
-
-
-def ip_header(source: bytes, destination: bytes, protocol: int, length: int, ttl: int, ipid: int = 0, df: bool = False, tos: int = 0) -> bytes:
-    """An IPv4 header without options for `length` bytes of payload."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, tos & 255, 20 + length, ipid & 0xFFFF, 0x4000 if df else 0, ttl & 255, protocol, 0, source, destination)
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:]
-
-
-def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total >> 16) + (total & 0xFFFF)
-    total += total >> 16
-    return ~total & 0xFFFF
+    """The packet's bytes, checksums right; numbers are taken modulo the width of their field."""
+    return tcp_packet(
+        segment.source, segment.destination, segment.source_port, segment.destination_port,
+        seq=segment.seq & 0xFFFFFFFF, ack=segment.ack & 0xFFFFFFFF, flags=(segment.reserved & 7) << 9 | segment.flags & 0x1FF,
+        window=segment.window & 0xFFFF, options=segment.options, payload=segment.payload,
+        ttl=segment.ttl & 0xFF, ip_id=segment.ipid & 0xFFFF, df=segment.df, tos=segment.tos & 0xFF,
+    )  # fmt: skip
 
 
 def decrement_ttl(packet: bytes) -> bytes | None:
@@ -96,15 +83,12 @@ def decrement_ttl(packet: bytes) -> bytes | None:
         return None
     start = (packet[0] & 15) * 4
     head = packet[:8] + bytes([packet[8] - 1]) + packet[9:10] + b"\0\0" + packet[12:start]
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + packet[start:]
+    return head[:10] + struct.pack("!H", internet_checksum(head)) + head[12:] + packet[start:]
 
 
 def time_exceeded(packet: bytes, router: bytes) -> bytes:
-    """ICMP time exceeded in transit (11/0) from `router`, quoting header and the first 28 bytes after it, as routers of RFC 1812 section 4.3.2.3 do."""
-    start = (packet[0] & 15) * 4
-    message = struct.pack("!BBHI", 11, 0, 0, 0) + packet[: start + 28]
-    message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
-    return ip_header(router, packet[12:16], 1, len(message), 64) + message
+    """ICMP time exceeded in transit (11/0) from `router`, quoting the header and 28 bytes after it, so the whole TCP header of most probes."""
+    return icmp_error(router, packet[12:16], 11, 0, packet, quote_length=(packet[0] & 15) * 4 + 28)
 
 
 def after(one: int, two: int) -> int:

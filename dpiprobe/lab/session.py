@@ -12,6 +12,7 @@ import contextlib
 import errno
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -135,7 +136,8 @@ class Lab:
     blocked: the names the box acts on, with everything below them · delay: one way, ms, (client - box, box - server)
     loss: chance that a packet is lost, the same for both halves or (client - box, box - server), 0..1
     behaviours: name -> what the *server* does by itself (server.BEHAVIOURS) · body: bytes of the server's answer, if the path is not /bytes/N
-    seed: of the box's and the path's randomness (None: a new one; `lab.seed` tells) · signatures: `emulate:` blocks by signature id
+    seed: of the box's and the path's randomness (None: a new one; `lab.seed` tells)
+    signatures: `emulate:` blocks by signature id (None: those of the program)
     """
 
     client, server = topology.CLIENT, topology.SERVER
@@ -155,7 +157,11 @@ class Lab:
     ) -> None:
         from dpiprobe.lab import boxes
 
-        self.box = catalogue.block(box, signatures) if isinstance(box, str) else box
+        if isinstance(box, str):
+            if signatures is None and box != "none":
+                signatures = catalogue.from_database()
+            box = catalogue.block(box, signatures)
+        self.box = box
         self.blocked = list(blocked)
         self.seed = secrets.randbits(48) if seed is None else seed
         self.near, self.far = (round(one * 1_000_000) for one in delay)
@@ -165,7 +171,7 @@ class Lab:
         for name, what in (behaviours or {}).items():
             if what not in BEHAVIOURS:
                 raise UsageError(f"the server cannot {what!r} for {name}; it can: {', '.join(BEHAVIOURS)}")
-        boxes.make(self.box, self.blocked, [], __import__("random").Random(0))  # a wrong block is the caller's error, and known now
+        boxes.make(self.box, self.blocked, [], random.Random(0))  # a wrong block is the caller's error, and known now
         self._config: dict[str, Any] = {
             "box": self.box, "blocked": self.blocked, "blocked_addresses": [topology.SERVER], "seed": self.seed,
             "conditions": {"near": self.near, "far": self.far, "near_loss": losses[0], "far_loss": losses[1]},
