@@ -101,7 +101,7 @@ def with_server_name(stream: bytes, name: str | bytes) -> bytes:
     at = next((i for i, entry in enumerate(names) if entry.type == HOST_NAME), None)
     data = hello.extension(SERVER_NAME)
     if at is None or data is None or server_name_body(read_server_names(data)) != data:
-        raise UsageError("this ClientHello carries no well-formed host name to replace; choose another one, or build one with client_hello()")
+        raise UsageError("this ClientHello carries no well-formed host name to replace; choose another, or build one with client_hello()")
     raw = _raw(name)
     names[at] = ServerName(HOST_NAME, raw)
     changed = with_extension(hello, SERVER_NAME, server_name_body(names))

@@ -22,13 +22,14 @@ VERSIONS = {  # JA4, "TLS and DTLS version"
 
 def ja4(hello: ClientHello, transport: str = "t") -> str:
     """JA4 of a hello; `transport` is 't' (TLS over TCP), 'q' (QUIC) or 'd' (DTLS)."""
-    head, ciphers, rest = _ja4_parts(hello, transport)
-    return f"{head}_{_hash12(ciphers)}_{_hash12(rest)}"
+    head, ciphers, kinds, algorithms = _ja4_parts(hello, transport)
+    return f"{head}_{_hash12(ciphers, ())}_{_hash12(kinds, algorithms)}"
 
 
 def ja4_raw(hello: ClientHello, transport: str = "t") -> str:
     """JA4_r: the same with the sorted lists themselves instead of their hashes."""
-    return "_".join(_ja4_parts(hello, transport))
+    head, ciphers, kinds, algorithms = _ja4_parts(hello, transport)
+    return f"{head}_{_listed(ciphers, ())}_{_listed(kinds, algorithms)}"
 
 
 def ja3_string(hello: ClientHello) -> str:
@@ -42,18 +43,19 @@ def ja3(hello: ClientHello) -> str:
     return md5(ja3_string(hello).encode(), usedforsecurity=False).hexdigest()
 
 
-def _ja4_parts(hello: ClientHello, transport: str) -> tuple[str, str, str]:
-    ciphers = [n for n in hello.ciphers if n not in GREASE]
-    kinds = [kind for kind, _ in hello.extensions or () if kind not in GREASE]
+Numbers = tuple[int, ...]
+
+
+def _ja4_parts(hello: ClientHello, transport: str) -> tuple[str, Numbers, Numbers, Numbers]:
+    """The open part; sorted ciphers; sorted extensions without name and ALPN; signature algorithms in order."""
+    ciphers = sorted([n for n in hello.ciphers if n not in GREASE])
+    kinds = sorted([kind for kind, _ in hello.extensions or () if kind not in GREASE])
     versions = [n for n in hello.supported_versions if n not in GREASE]
     version = VERSIONS.get(max(versions) if versions else hello.legacy_version, "00")
-    name = "d" if SERVER_NAME in kinds else "i"
+    name = "d" if kinds and kinds[0] == SERVER_NAME else "i"
     head = f"{transport}{version}{name}{min(len(ciphers), 99):02d}{min(len(kinds), 99):02d}{_alpn_mark(hello.alpn)}"
-    rest = _hex_list(sorted([kind for kind in kinds if kind not in (SERVER_NAME, ALPN)]))
-    algorithms = [n for n in hello.signature_algorithms if n not in GREASE]
-    if algorithms:
-        rest += "_" + _hex_list(algorithms)
-    return head, _hex_list(sorted(ciphers)), rest
+    algorithms = tuple([n for n in hello.signature_algorithms if n not in GREASE])
+    return head, tuple(ciphers), tuple([kind for kind in kinds if kind not in (SERVER_NAME, ALPN)]), algorithms
 
 
 def _alpn_mark(protocols: tuple[bytes, ...]) -> str:
@@ -69,11 +71,12 @@ def _alphanumeric(byte: int) -> bool:
     return 0x30 <= byte <= 0x39 or 0x41 <= byte <= 0x5A or 0x61 <= byte <= 0x7A
 
 
-def _hex_list(numbers: list[int]) -> str:
-    return ",".join([f"{n:04x}" for n in numbers])
+def _listed(numbers: Numbers, more: Numbers) -> str:
+    text = ",".join([f"{n:04x}" for n in numbers])
+    return f"{text}_{','.join([f'{n:04x}' for n in more])}" if more else text
 
 
 @lru_cache(maxsize=4096)
-def _hash12(text: str) -> str:
+def _hash12(numbers: Numbers, more: Numbers) -> str:
     """The same few lists come again and again: one client software, one list."""
-    return sha256(text.encode()).hexdigest()[:12] if text else NO_HASH
+    return sha256(_listed(numbers, more).encode()).hexdigest()[:12] if numbers or more else NO_HASH

@@ -30,7 +30,8 @@ HOST_NAME = 0  # RFC 6066 section 3, the only NameType ever defined
 
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 
-STAGES = ("header", "version", "random", "session_id", "ciphers", "compression", "extensions", "")  # where reading can stop; "" = it did not
+# Where reading can stop, in order; "": it did not
+STAGES = ("header", "version", "random", "session_id", "ciphers", "compression", "extensions", "")
 
 
 class Extension(NamedTuple):

@@ -15,7 +15,14 @@ from dpiprobe.errors import UsageError
 V1, V2 = 0x00000001, 0x6B3343CF  # RFC 9000 section 15, RFC 9369 section 3.1
 NEGOTIATION = 0  # RFC 8999 section 6
 
-INITIAL, ZERO_RTT, HANDSHAKE, RETRY, VERSION_NEGOTIATION, UNKNOWN = "initial", "0rtt", "handshake", "retry", "version_negotiation", "unknown"
+INITIAL, ZERO_RTT, HANDSHAKE, RETRY, VERSION_NEGOTIATION, UNKNOWN = (
+    "initial",
+    "0rtt",
+    "handshake",
+    "retry",
+    "version_negotiation",
+    "unknown",
+)
 
 _TYPES_V1 = (INITIAL, ZERO_RTT, HANDSHAKE, RETRY)  # RFC 9000 table 5
 _TYPES_V2 = (RETRY, INITIAL, ZERO_RTT, HANDSHAKE)  # RFC 9369 section 3.2

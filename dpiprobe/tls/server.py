@@ -35,7 +35,7 @@ SERVER_HELLO_KIND, HELLO_RETRY_KIND, ALERT_KIND, HTTP_KIND, OTHER_KIND = "server
 class ServerAnswer:
     """What the first bytes of a server are.
 
-    kind: 'server_hello', 'hello_retry', 'alert', 'http', 'other'; None while too little is there to tell
+    kind: 'server_hello', 'hello_retry' (only that so far), 'alert', 'http', 'other'; None while too little is there to tell
     state: 'complete' (more bytes change nothing here), 'need_more', 'invalid' (TLS that breaks off in nonsense)
     version: negotiated (supported_versions, else the legacy field) · cipher · group: of the key share · alpn: chosen in the clear (TLS <= 1.2)
     alert: a plaintext alert, first or later · encrypted: a record that can only be encrypted was seen (handshake went on)
@@ -113,7 +113,8 @@ def _read_tls(stream: bytes) -> ServerAnswer:
         return ServerAnswer(None, "need_more")
     version, cipher, random, group, alpn = hello
     kind = HELLO_RETRY_KIND if random == HELLO_RETRY_RANDOM else SERVER_HELLO_KIND
-    done = encrypted or alert is not None or (hello_whole and version is not None and version >= 0x0304) or (bool(certificates) and not more)
+    settled = kind == SERVER_HELLO_KIND and hello_whole and version is not None and version >= 0x0304
+    done = encrypted or alert is not None or settled or (bool(certificates) and not more)
     state = "invalid" if broken else "complete" if done else "need_more"
     return ServerAnswer(kind, state, version, cipher, group, alpn, alert, encrypted, certificates)
 
@@ -130,8 +131,8 @@ def _messages(plain: bytes) -> tuple[Hello | None, tuple[bytes, ...], bool, bool
     while offset + 4 <= len(plain):
         length = int.from_bytes(plain[offset + 1 : offset + 4], "big")
         body = plain[offset + 4 : offset + 4 + length]
-        if plain[offset] == SERVER_HELLO and hello is None:
-            hello, whole = _server_hello(body), len(body) == length
+        if plain[offset] == SERVER_HELLO and (hello is None or hello[2] == HELLO_RETRY_RANDOM):
+            hello, whole = _server_hello(body) or hello, len(body) == length
         elif plain[offset] == CERTIFICATE and not certificates:
             certificates = _certificate_list(body)
         offset += 4 + length

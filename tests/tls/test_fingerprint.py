@@ -75,7 +75,9 @@ def test_alpn_mark(protocol: str, mark: str) -> None:
     assert ja4(hello)[8:10] == mark
 
 
-@pytest.mark.parametrize(("version", "mark"), [(0x0300, "s3"), (0x0301, "10"), (0x0302, "11"), (0x0303, "12"), (0x0002, "s2"), (0x0305, "00")])
+@pytest.mark.parametrize(
+    ("version", "mark"), [(0x0300, "s3"), (0x0301, "10"), (0x0302, "11"), (0x0303, "12"), (0x0002, "s2"), (0x0305, "00")]
+)
 def test_version_falls_back_to_the_legacy_field(version: int, mark: str) -> None:
     assert ja4(ClientHello(legacy_version=version))[1:3] == mark
 

@@ -37,7 +37,11 @@ def test_an_initial() -> None:
 
 @pytest.mark.parametrize(
     ("version", "types"),
-    [(V1, ["initial", "0rtt", "handshake", "retry"]), (V2, ["retry", "initial", "0rtt", "handshake"]), (0xFF00001D, ["initial", "0rtt", "handshake", "retry"])],
+    [
+        (V1, ["initial", "0rtt", "handshake", "retry"]),
+        (V2, ["retry", "initial", "0rtt", "handshake"]),
+        (0xFF00001D, ["initial", "0rtt", "handshake", "retry"]),
+    ],
 )
 def test_types_by_version(version: int, types: list[str]) -> None:
     found = [read_long_header(packet(0xC0 | bits << 4, version, "0004" + "00" * 8)) for bits in range(4)]

@@ -61,7 +61,9 @@ def test_the_client_initial_of_rfc_9001_a2() -> None:
     """Packet number 2, padded to 1200 bytes: the beginning and the authentication tag are the ones printed there."""
     datagram = build_initial(CRYPTO_A2, DCID, number=2)
     assert len(datagram) == 1200
-    assert datagram.startswith(bytes.fromhex("c000000001088394c8f03e5157080000449e7b9aec34d1b1c98dd7689fb8ec11d242b123dc9bd8bab936b47d92ec356c"))
+    assert datagram.startswith(
+        bytes.fromhex("c000000001088394c8f03e5157080000449e7b9aec34d1b1c98dd7689fb8ec11d242b123dc9bd8bab936b47d92ec356c")
+    )
     assert datagram.endswith(bytes.fromhex("e221af44860018ab0856972e194cd934"))
     message = client_hello_of([datagram])
     assert message == CRYPTO_A2[4:]

@@ -55,6 +55,15 @@ def test_hello_retry_request() -> None:
     assert HELLO_RETRY_RANDOM.hex().startswith("cf21ad74e59a6111be1d8c021e65b891")  # as printed in RFC 8446 section 4.1.3
 
 
+def test_the_server_hello_after_a_retry_is_the_answer(context: ssl.SSLContext) -> None:
+    body = b"\x03\x03" + HELLO_RETRY_RANDOM + b"\0" + b"\x13\x01\0" + bytes.fromhex("000c002b00020304003300020018")
+    retry = to_records(b"\x02" + len(body).to_bytes(3, "big") + body, 0x0303)
+    reply = answer_to(openssl_hello(), context)
+    assert read_server(retry).state == "need_more"
+    answer = read_server(retry + bytes.fromhex("140303000101") + reply)
+    assert (answer.kind, answer.state, answer.encrypted) == ("server_hello", "complete", True)
+
+
 def test_an_alert() -> None:
     answer = read_server(build_alert(112))
     assert (answer.kind, answer.state) == ("alert", "complete")
