@@ -26,6 +26,16 @@ from dpiprobe.wire.quoted import read_quote
 
 LOOP_COLUMNS = PACKET_COLUMNS[2:]
 """The columns that the loop fills, in its order: all but number and time."""
+REASONS = {
+    loop.CUT_LINK: "frame cut before the IP header",
+    loop.UNKNOWN_LINK: "link type not read",
+    loop.CUT_IP: "IP header cut by the snap length",
+    loop.BAD_IP: "IP header that contradicts itself",
+    loop.CUT_TRANSPORT: "TCP, UDP or ICMP header cut by the snap length",
+    loop.BAD_TRANSPORT: "TCP, UDP or ICMP header that does not fit its datagram",
+    loop.BAD_LINK: "link header that contradicts itself",
+}
+"""Why a frame was not decoded, in plain words; one for each status from CUT_LINK on."""
 
 
 @dataclass(slots=True)
@@ -107,8 +117,8 @@ class Decoder:
                 self.other += number
             elif status == loop.UNKNOWN_LINK:
                 self.reasons.update(f"{link_name(link)} is not read" for link in records.links if link >= 0 and link not in READ_LINKS)
-            elif status in loop.REASONS:
-                self.reasons[loop.REASONS[status]] += number
+            elif status in REASONS:
+                self.reasons[REASONS[status]] += number
 
     def _reassemble(self, records: Records, table: npt.NDArray[np.int64], what: Column) -> bytes:
         """Feed the chunk's fragments; where a datagram becomes whole its row replaces the last fragment's. The buffer that rows point into."""

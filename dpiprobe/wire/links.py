@@ -27,16 +27,18 @@ LINK_NAMES: dict[int, str] = {
     117: "pf log",
     119: "802.11 with prism header",
     127: "802.11 with radiotap header",
+    loop.USER2: "apple packet tap",
     loop.IPV4: "raw ipv4",
     loop.IPV6: "raw ipv6",
-    239: "nflog",
+    loop.NFLOG: "netfilter log",
+    loop.PKTAP: "apple packet tap",
     loop.LINUX_SLL2: "linux cooked v2",
 }
 
 READ_LINKS: frozenset[int] = frozenset(
     (
         loop.NULL, loop.ETHERNET, loop.PPP, loop.RAW_BSD, loop.RAW_OPENBSD, loop.PPP_HDLC, loop.PPPOE, loop.RAW, loop.C_HDLC, loop.LOOP,
-        loop.LINUX_SLL, loop.IPV4, loop.IPV6, loop.LINUX_SLL2,
+        loop.LINUX_SLL, loop.USER2, loop.IPV4, loop.IPV6, loop.NFLOG, loop.PKTAP, loop.LINUX_SLL2,
     )
 )  # fmt: skip
 """Link types in which packets are found; frames of all others are counted as undecoded."""

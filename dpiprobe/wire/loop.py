@@ -4,7 +4,7 @@ Rules of this file:
 - It is written once and runs in two ways: plain Python over `bytes` with `array('q')` columns, and compiled over uint8 and int64 arrays
   (the module is then executed a second time with `jit` in its globals). So every element goes through `int()`, every value is an
   int64, and there are no dicts, objects, slices or exceptions inside.
-- It imports nothing that the compiled form could not see; what it calls stands in this file.
+- It imports numbers only, which the compiled form freezes; what it calls stands in this file.
 - Lengths are IP's; where the IP length is zero (segmentation offload, RFC 2675 jumbograms) the rest of the frame counts.
 - No read outside [start, end) of a frame, whatever the bytes say.
 
@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any, Protocol, TypeVar
+
+from dpiprobe.wire import packets
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,33 +40,20 @@ FLAGS, SEQ, ACK, WINDOW, URGENT, OPTIONS, TS_VALUE, TS_ECHO, MSS, WINDOW_SCALE, 
 PAYLOAD_LENGTH, PAYLOAD_OFFSET, PAYLOAD_CAPTURED, ICMP_TYPE, ICMP_CODE, QUOTE = range(23, 29)
 WIDTH = 29
 
-# What became of a frame (`status`). From CUT_LINK on: undecoded, for the reason that REASONS names.
+# What became of a frame (`status`). From CUT_LINK on: undecoded, for the reason that decode.REASONS names.
 ROW, OTHER, FRAGMENT = 0, 1, 2
 CUT_LINK, UNKNOWN_LINK, CUT_IP, BAD_IP, CUT_TRANSPORT, BAD_TRANSPORT, BAD_LINK = range(3, 10)
-REASONS = {
-    CUT_LINK: "frame cut before the IP header",
-    UNKNOWN_LINK: "link type not read",
-    CUT_IP: "IP header cut by the snap length",
-    BAD_IP: "IP header that contradicts itself",
-    CUT_TRANSPORT: "TCP, UDP or ICMP header cut by the snap length",
-    BAD_TRANSPORT: "TCP, UDP or ICMP header that does not fit its datagram",
-    BAD_LINK: "link header that contradicts itself",
-}
-
 # https://www.tcpdump.org/linktypes.html
-NULL, ETHERNET, PPP, RAW_BSD, RAW_OPENBSD, PPP_HDLC, PPPOE, RAW, C_HDLC, LOOP, LINUX_SLL, IPV4, IPV6, LINUX_SLL2 = (
-    0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 228, 229, 276,
+NULL, ETHERNET, PPP, RAW_BSD, RAW_OPENBSD, PPP_HDLC, PPPOE, RAW, C_HDLC, LOOP, LINUX_SLL, USER2, IPV4, IPV6, NFLOG, PKTAP, LINUX_SLL2 = (
+    0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 149, 228, 229, 239, 258, 276,
 )  # fmt: skip
-
-# Option bits, as in wire.packets
-_MSS, _WSCALE, _SACK_OK, _SACK, _TIMESTAMPS, _MD5, _FAST_OPEN, _NOP, _EOL, _OTHER, _BROKEN = 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024
 
 
 @jit
 def by_ethertype(buf: Sequence[int], at: int, end: int, kind: int) -> int:
     """Where the IP header starts behind an EtherType `kind` whose payload starts at `at`; else minus the status.
 
-    Walks VLAN tags (802.1Q 0x8100, 802.1ad 0x88a8, the older QinQ 0x9100), PPPoE sessions (RFC 2516) and LLC/SNAP (RFC 1042).
+    Walks VLAN tags (802.1Q 0x8100, 802.1ad 0x88a8, the older QinQ 0x9100), MPLS labels, PPPoE sessions (RFC 2516) and LLC/SNAP (RFC 1042).
     """
     while kind in (0x8100, 0x88A8, 0x9100):
         if at + 4 > end:
@@ -73,6 +62,8 @@ def by_ethertype(buf: Sequence[int], at: int, end: int, kind: int) -> int:
         at += 4
     if kind in (0x0800, 0x86DD):
         return at
+    if kind in (0x8847, 0x8848):
+        return by_mpls(buf, at, end)
     if kind == 0x8864:
         if at + 6 > end:
             return -CUT_LINK
@@ -103,26 +94,68 @@ def by_ppp(buf: Sequence[int], at: int, end: int) -> int:
         at += 2
     if protocol in (0x21, 0x57):
         return at
+    if protocol in (0x281, 0x283):
+        return by_mpls(buf, at, end)
     return -OTHER
+
+
+@jit
+def by_mpls(buf: Sequence[int], at: int, end: int) -> int:
+    """Where the IP header starts behind a stack of MPLS labels (RFC 3032); the first nibble tells IP from pseudowires (RFC 4928)."""
+    while at + 4 < end:
+        last = int(buf[at + 2]) & 1
+        at += 4
+        if last:
+            return at if int(buf[at]) >> 4 in (4, 6) else -OTHER
+    return -CUT_LINK
+
+
+@jit
+def by_nflog(buf: Sequence[int], at: int, end: int) -> int:
+    """Where the packet starts in a Linux netfilter log frame: 4 bytes, then type-length-value fields of which type 9 is the packet
+    (https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html; lengths and types in the capturing host's order, taken to be little-endian)."""
+    if at + 4 > end:
+        return -CUT_LINK
+    if int(buf[at]) not in (2, 10):
+        return -OTHER
+    at += 4
+    while at + 4 < end:
+        length = int(buf[at]) | (int(buf[at + 1]) << 8)
+        if int(buf[at + 2]) == 9 and int(buf[at + 3]) == 0:
+            return at + 4
+        if length < 4:
+            return -BAD_LINK
+        at += (length + 3) & ~3
+    return -CUT_LINK
 
 
 @jit
 def network_layer(buf: Sequence[int], at: int, end: int, link: int) -> int:
     """Where the IP header of a frame of this link type starts; else minus the status."""
+    if link in (PKTAP, USER2):
+        # Apple's packet tap: its own length, a record type (1 is a packet) and the link type of what follows, little-endian
+        if at + 12 > end:
+            return -CUT_LINK
+        length = int(buf[at]) | (int(buf[at + 1]) << 8) | (int(buf[at + 2]) << 16) | (int(buf[at + 3]) << 24)
+        link = int(buf[at + 8]) | (int(buf[at + 9]) << 8) | (int(buf[at + 10]) << 16) | (int(buf[at + 11]) << 24)
+        if length < 12 or int(buf[at + 4]) != 1:
+            return -BAD_LINK
+        at += length
     if link in (RAW, RAW_BSD, RAW_OPENBSD, IPV4, IPV6):
         return at if at < end else -CUT_LINK
+    size, tag = 0, 0
     if link == ETHERNET:
-        if at + 14 > end:
+        size, tag = 14, 12
+    elif link == LINUX_SLL:
+        size, tag = 16, 14
+    elif link == LINUX_SLL2:
+        size, tag = 20, 0
+    elif link == C_HDLC or (link == PPP_HDLC and at < end and int(buf[at]) in (0x0F, 0x8F)):
+        size, tag = 4, 2  # Cisco HDLC, which link type 50 may hold as well, told by its address byte
+    if size:
+        if at + size > end:
             return -CUT_LINK
-        return by_ethertype(buf, at + 14, end, (int(buf[at + 12]) << 8) | int(buf[at + 13]))
-    if link == LINUX_SLL:
-        if at + 16 > end:
-            return -CUT_LINK
-        return by_ethertype(buf, at + 16, end, (int(buf[at + 14]) << 8) | int(buf[at + 15]))
-    if link == LINUX_SLL2:
-        if at + 20 > end:
-            return -CUT_LINK
-        return by_ethertype(buf, at + 20, end, (int(buf[at]) << 8) | int(buf[at + 1]))
+        return by_ethertype(buf, at + size, end, (int(buf[at + tag]) << 8) | int(buf[at + tag + 1]))
     if link in (NULL, LOOP):
         if at + 4 > end:
             return -CUT_LINK
@@ -132,14 +165,7 @@ def network_layer(buf: Sequence[int], at: int, end: int, link: int) -> int:
         if family in (2, 24, 28, 30, 10):
             return at + 4
         return -OTHER
-    if link == PPP:
-        return by_ppp(buf, at, end)
-    if link == PPP_HDLC:
-        # "PPP in HDLC-like framing" or Cisco HDLC, told apart by the address byte
-        if at + 4 > end:
-            return -CUT_LINK
-        if int(buf[at]) in (0x0F, 0x8F):
-            return by_ethertype(buf, at + 4, end, (int(buf[at + 2]) << 8) | int(buf[at + 3]))
+    if link in (PPP, PPP_HDLC):
         return by_ppp(buf, at, end)
     if link == PPPOE:
         # a PPPoE header (RFC 2516): version and type 0x11, code, session, length; code 0 is a session packet
@@ -150,10 +176,8 @@ def network_layer(buf: Sequence[int], at: int, end: int, link: int) -> int:
         if int(buf[at + 1]) != 0:
             return -OTHER
         return by_ppp(buf, at + 6, end)
-    if link == C_HDLC:
-        if at + 4 > end:
-            return -CUT_LINK
-        return by_ethertype(buf, at + 4, end, (int(buf[at + 2]) << 8) | int(buf[at + 3]))
+    if link == NFLOG:
+        return by_nflog(buf, at, end)
     return -OTHER if link < 0 else -UNKNOWN_LINK  # below 0: a record that is no packet at all
 
 
@@ -166,45 +190,45 @@ def tcp_options(buf: Sequence[int], at: int, stop: int, end: int, out: MutableSe
     bits = 0
     while at < stop:
         if at >= end:
-            return bits | _BROKEN
+            return bits | packets.OPT_BROKEN
         kind = int(buf[at])
         if kind == 0:
-            return bits | _EOL
+            return bits | packets.OPT_EOL
         if kind == 1:
-            bits |= _NOP
+            bits |= packets.OPT_NOP
             at += 1
             continue
         if at + 1 >= stop or at + 1 >= end:
-            return bits | _BROKEN
+            return bits | packets.OPT_BROKEN
         length = int(buf[at + 1])
         if length < 2 or at + length > stop or at + length > end:
-            return bits | _BROKEN
+            return bits | packets.OPT_BROKEN
         if kind == 8:
             if length != 10:
-                return bits | _BROKEN
-            bits |= _TIMESTAMPS
+                return bits | packets.OPT_BROKEN
+            bits |= packets.OPT_TIMESTAMPS
             out[base + TS_VALUE] = (int(buf[at + 2]) << 24) | (int(buf[at + 3]) << 16) | (int(buf[at + 4]) << 8) | int(buf[at + 5])
             out[base + TS_ECHO] = (int(buf[at + 6]) << 24) | (int(buf[at + 7]) << 16) | (int(buf[at + 8]) << 8) | int(buf[at + 9])
         elif kind == 2:
             if length != 4:
-                return bits | _BROKEN
-            bits |= _MSS
+                return bits | packets.OPT_BROKEN
+            bits |= packets.OPT_MSS
             out[base + MSS] = (int(buf[at + 2]) << 8) | int(buf[at + 3])
         elif kind == 3:
             if length != 3:
-                return bits | _BROKEN
-            bits |= _WSCALE
+                return bits | packets.OPT_BROKEN
+            bits |= packets.OPT_WSCALE
             out[base + WINDOW_SCALE] = int(buf[at + 2])
         elif kind == 4:
-            bits |= _SACK_OK
+            bits |= packets.OPT_SACK_OK
         elif kind == 5:
-            bits |= _SACK
+            bits |= packets.OPT_SACK
         elif kind == 19:
-            bits |= _MD5
+            bits |= OPT_MD5
         elif kind == 34:
-            bits |= _FAST_OPEN
+            bits |= packets.OPT_FAST_OPEN
         else:
-            bits |= _OTHER
+            bits |= packets.OPT_OTHER
         at += length
     return bits
 
@@ -221,7 +245,7 @@ def decode_frames(
 ) -> None:
     """Decode `count` frames buf[starts[i]:ends[i]] of link type links[i] into out[i * WIDTH:], which the caller filled with -1.
 
-    `status[i]` says what became of frame i. Of a FRAGMENT the row holds only VERSION and, in PAYLOAD_OFFSET, where its IP header starts.
+    `status[i]` says what became of frame i. Of a FRAGMENT the row holds only where its IP header starts, in PAYLOAD_OFFSET.
     """
     for row in range(count):
         at = int(starts[row])
@@ -240,6 +264,8 @@ def decode_frames(
             continue
         first = int(buf[ip])
         version = first >> 4
+        out[base + VERSION] = version
+        out[base + PAYLOAD_OFFSET] = ip
         if version == 4:
             if ip + 20 > end:
                 status[row] = CUT_IP
@@ -257,8 +283,6 @@ def decode_frames(
             word = (int(buf[ip + 6]) << 8) | int(buf[ip + 7])
             if word & 0x3FFF:
                 status[row] = FRAGMENT
-                out[base + VERSION] = 4
-                out[base + PAYLOAD_OFFSET] = ip
                 continue
             protocol = int(buf[ip + 9])
             at = ip + header
@@ -301,9 +325,6 @@ def decode_frames(
             at += length
         if verdict != ROW:
             status[row] = verdict
-            if verdict == FRAGMENT:
-                out[base + VERSION] = 6
-                out[base + PAYLOAD_OFFSET] = ip
             continue
 
         if protocol == 6:
@@ -360,7 +381,6 @@ def decode_frames(
             status[row] = OTHER
             continue
 
-        out[base + VERSION] = version
         out[base + PROTOCOL] = protocol
         if version == 4:
             out[base + SOURCE] = ip + 12
