@@ -114,9 +114,7 @@ def by_mpls(buf: Sequence[int], at: int, end: int) -> int:
 def by_nflog(buf: Sequence[int], at: int, end: int) -> int:
     """Where the packet starts in a Linux netfilter log frame: 4 bytes, then type-length-value fields of which type 9 is the packet
     (https://www.tcpdump.org/linktypes/LINKTYPE_NFLOG.html; lengths and types in the capturing host's order, taken to be little-endian)."""
-    if at + 4 > end:
-        return -CUT_LINK
-    if int(buf[at]) not in (2, 10):
+    if at < end and int(buf[at]) not in (2, 10):
         return -OTHER
     at += 4
     while at + 4 < end:
@@ -224,7 +222,7 @@ def tcp_options(buf: Sequence[int], at: int, stop: int, end: int, out: MutableSe
         elif kind == 5:
             bits |= packets.OPT_SACK
         elif kind == 19:
-            bits |= OPT_MD5
+            bits |= packets.OPT_MD5
         elif kind == 34:
             bits |= packets.OPT_FAST_OPEN
         else:
@@ -256,11 +254,8 @@ def decode_frames(
         if link == ETHERNET and at + 14 <= end:
             kind = (int(buf[at + 12]) << 8) | int(buf[at + 13])
         ip = at + 14 if kind in (0x0800, 0x86DD) else network_layer(buf, at, end, link)
-        if ip < 0:
-            status[row] = -ip
-            continue
-        if ip >= end:
-            status[row] = CUT_LINK
+        if ip < 0 or ip >= end:
+            status[row] = -ip if ip < 0 else CUT_LINK
             continue
         first = int(buf[ip])
         version = first >> 4
