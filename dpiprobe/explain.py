@@ -1,0 +1,108 @@
+"""The line itself: a capture (and perhaps a plan) -> records. What live runs, files, the lab and clusters all call.
+
+No I/O, clock or randomness in here: the same packets, plan and signatures give the same records, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dpiprobe import __version__
+from dpiprobe.capture.model import Capture
+from dpiprobe.flow.flows import Flows
+from dpiprobe.flow.settle import settle
+from dpiprobe.observe.build import Observed, observe
+from dpiprobe.plan.plan import Plan, Trial, trials_by_endpoint
+from dpiprobe.signature.database import Database
+from dpiprobe.signature.match import Match, first_pass
+from dpiprobe.signature.second_pass import Context, second_pass
+from dpiprobe.signature.second_pass import settle as settle_claims
+from dpiprobe.verdict.control import Controls, choose_controls
+from dpiprobe.verdict.judge import Judge
+from dpiprobe.verdict.model import Judgement, Outcome
+from dpiprobe.verdict.names import NameJudgement
+from dpiprobe.verdict.outcome import outcome_of
+from dpiprobe.verdict.records import all_records, client_of, group_names, server_of
+from dpiprobe.verdict.view import FlowView
+
+
+@dataclass(slots=True)
+class Explanation:
+    """Everything that was found out about a capture; `records()` is what others read."""
+
+    capture: Capture
+    flows: Flows
+    observed: Observed
+    judgements: list[Judgement]
+    names: list[NameJudgement]
+    matches: dict[int, list[Match]]
+    controls: Controls
+    database_hash: str
+
+    @property
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The records of design section 7, in output order."""
+        return all_records(self.capture, self.flows, self.judgements, self.names, self.matches, __version__, self.database_hash)
+
+
+def explain(
+    capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (), server_side: Capture | None = None
+) -> Explanation:
+    """Explain one capture.
+
+    plan: says which flow was which trial · controls: names that are known to be served at the addresses in the capture ·
+    server_side: the same connections as seen at the server
+    """
+    flows = settle(capture.packets)
+    observed = observe(flows)
+    first = first_pass(database, observed)
+    outcomes = [outcome_of(FlowView(observed, f)) for f in range(len(flows))]
+    roles = roles_of(flows, plan)
+    chosen = choose_controls(observed, outcomes, roles, controls)
+    matches = settle_claims(second_pass(first, _context(observed, outcomes, chosen, [m for m in first if not m.pending])))
+    judge = Judge(observed, outcomes, chosen, matches, roles)
+    judgements = judge.judgements()
+    names = group_names(flows, judgements, chosen)
+    return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash)
+
+
+def roles_of(flows: Flows, plan: Plan | None) -> list[str | None]:
+    """Each flow's role in the plan, None where there is no plan or no such trial."""
+    if plan is None:
+        return [None] * len(flows)
+    trials: dict[tuple[str, str], Trial] = trials_by_endpoint(plan)
+    roles: list[str | None] = []
+    for f in range(len(flows)):
+        trial = trials.get((client_of(flows, f), server_of(flows, f)))
+        roles.append(trial.role if trial else None)
+    return roles
+
+
+def _context(observed: Observed, outcomes: list[Outcome], controls: Controls, matches: list[Match]) -> Context:
+    flows = observed.flows
+    names = [t.server_name if t else None for t in flows.triggers]
+    return Context(
+        control=[controls.state(f) for f in range(len(flows))],
+        outcome=[o.word for o in outcomes],
+        client=flows.client.tolist(),
+        server=flows.server.tolist(),
+        port=flows.server_port.tolist(),
+        name=names,
+        start=[flows.time(int(s)) for s in flows.start],
+        matches=matches,
+        ratios={"goodput": _goodput_ratios(observed, controls)},
+        table=observed,
+    )
+
+
+def _goodput_ratios(observed: Observed, controls: Controls) -> list[float | None]:
+    """Each flow's goodput over the median of its controls', where controls are designated."""
+    goodput = observed.flow_feature("goodput")
+    out: list[float | None] = []
+    for f in range(len(observed.flows)):
+        rates = sorted(float(goodput.data[g]) for g in controls.worked[f] if goodput.known[g])
+        known = controls.designated and bool(rates) and bool(goodput.known[f])
+        out.append(float(goodput.data[f]) / rates[len(rates) // 2] if known and rates[len(rates) // 2] > 0 else None)
+    return out

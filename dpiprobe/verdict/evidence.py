@@ -1,0 +1,285 @@
+"""What shows that a packet of a flow was not sent by the server: the findings of design section 5, each on its own.
+
+Rules of this file:
+- A finding names its packets and says in one sentence why; `sufficient` is true only for what section 5 calls sufficient alone.
+- TTL differences, DF, window 0, missing options on a reset and counts are never findings.
+- Resets that any stack sends in answer to the client's own close (or after the server's) are no findings: their sequence number must be
+  one that no stack would choose.
+"""
+
+from __future__ import annotations
+
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
+from dpiprobe.tls.alert import read_alert
+from dpiprobe.tls.http import parse_response
+from dpiprobe.verdict.model import Evidence
+from dpiprobe.verdict.view import FlowView
+from dpiprobe.wire.packets import ACK, FIN, ICMP, OPT_TIMESTAMPS, RST, SYN
+
+EARLY_FRACTION = 0.5
+"""Largest share of the smallest round trip at which an arrival is early (design section 5; techniques.md E1 and the note on Cloudflare)."""
+EARLY_SAMPLES = 3
+"""Round-trip samples, or trials, that an early arrival needs."""
+REORDERING = 3_000_000
+"""ns by which a later arrival must trail to be no reordering: half of RFC 4737's common spacing has no figure, so this stays unverified; a
+quarter of the round trip is asked as well."""
+ADMIN_PROHIBITED_4 = frozenset({9, 10, 13})
+"""ICMP type 3 codes: network, host, communication administratively prohibited (RFC 1812 section 5.2.7.1)."""
+ADMIN_PROHIBITED_6 = frozenset({1, 5, 6})
+"""ICMPv6 type 1 codes: administratively prohibited, failed policy, reject route (RFC 4443 section 3.1)."""
+
+
+def ms(ns: float) -> str:
+    """A duration in plain words."""
+    return f"{ns / 1e6:.1f} ms" if ns < 1e9 else f"{ns / 1e9:.1f} s"
+
+
+def find(view: FlowView, samples: int) -> list[Evidence]:
+    """All findings about one flow. `samples`: round-trip samples known for this server."""
+    resets = standing_resets(view)
+    return [
+        *early_arrivals(view, resets, samples),
+        *answers_after_reset(view, resets),
+        *impossible_sequences(view),
+        *missing_timestamps(view),
+        *conflicting_data(view),
+        *prohibitions(view),
+    ]
+
+
+def stack_would_choose(view: FlowView, slot: int) -> bool:
+    """Whether a real stack of the server could give a reset this sequence number: an ACK number that the client sent before (RFC 9293
+    section 3.5.2: a reset answers a segment with its ACK number), or the next number of the server's own stream."""
+    raw = view.packet(slot, "seq")
+    flows = view.flows
+    sent = {view.packet(s, "ack") for s in view.slots if s < slot and view.origin[view.at(s)] == 0 and view.flags[view.at(s)] & ACK}
+    base = int(flows.server_base[view.f])
+    if base >= 0:
+        ends = [view.end[view.at(s)] for s in view.server_words if s < slot and view.end[view.at(s)] != UNKNOWN]
+        top = max([*ends, int(flows.server_next[slot])])
+        sent |= {(base + top) & 0xFFFFFFFF, (base + top + 1) & 0xFFFFFFFF}
+    return raw in sent
+
+
+def standing_resets(view: FlowView) -> list[int]:
+    """Resets from the server's or a stray address that are not plainly the consequence of a close."""
+    out = []
+    for slot in sorted(view.server_resets):
+        closed = 0 <= view.closed_by_us < slot or 0 <= view.server_fin < slot or 0 <= view.client_rst < slot or 0 <= view.client_fin < slot
+        if not closed:
+            out.append(slot)
+    return out
+
+
+def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evidence]:
+    """Packets that came before the server can have heard the trigger."""
+    if view.rtt <= 0 or view.hello < 0:
+        return []
+    candidates = dict.fromkeys(resets, "rst")
+    for slot in view.server_words:
+        if slot > view.hello and (view.flags[view.at(slot)] & FIN or (view.length[view.at(slot)] and _plaintext(view, slot))):
+            if not (0 <= view.closed_by_us < slot):
+                candidates[slot] = content_technique(view, slot)
+    found: list[Evidence] = []
+    for slot, technique in sorted(candidates.items()):
+        sent = _trigger_before(view, slot)
+        if sent < 0:
+            continue
+        delay = view.when(slot) - view.when(sent)
+        first = view.when(view.hello)
+        if view.when(slot) - first > EARLY_FRACTION * view.rtt or delay < 0 or _echoes(view, slot):
+            continue
+        acknowledges = bool(view.flags[view.at(slot)] & ACK) and _acks_hello(view, slot)
+        handshake = int(view.flows.handshake[view.f])
+        prompt = handshake >= 0 and view.when(slot) - view.when(handshake) < 0.9 * view.rtt
+        timestamps_told = technique == "rst" or int(view.flows.timestamps[view.f]) == 1
+        sufficient = samples >= EARLY_SAMPLES and (acknowledges or prompt) and timestamps_told
+        what = "reset" if technique == "rst" else "answer"
+        reason = f"{what} {ms(delay)} after the {_trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
+        found.append(Evidence("early-arrival", technique, [slot], reason, sufficient))
+    return _merged(found)
+
+
+def _merged(found: list[Evidence]) -> list[Evidence]:
+    """One finding for each technique, the first packet's sentence, all packets."""
+    out: dict[tuple[str, bool], Evidence] = {}
+    for item in found:
+        key = (item.technique, item.sufficient)
+        if key in out:
+            out[key].slots.extend(item.slots)
+        else:
+            out[key] = item
+    for item in out.values():
+        if len(item.slots) > 1:
+            item.reason = f"{len(item.slots)} packets, the first: {item.reason}"
+    return list(out.values())
+
+
+def _trigger_word(view: FlowView) -> str:
+    return "ClientHello" if view.kind == CLIENT_HELLO else "request" if view.kind == HTTP_REQUEST else "first data"
+
+
+def _trigger_before(view: FlowView, slot: int) -> int:
+    """The latest copy of the trigger before a slot."""
+    best = -1
+    for s in view.client_words:
+        if s >= slot:
+            break
+        i = view.at(s)
+        if view.length[i] and view.offset[i] < view.hello_end and view.end[i] > view.hello_start:
+            best = s
+    return best
+
+
+def _acks_hello(view: FlowView, slot: int) -> bool:
+    acked = view.acked[view.at(slot)]
+    return view.hello_start < acked <= view.hello_end
+
+
+def _echoes(view: FlowView, slot: int) -> bool:
+    """The packet carries timestamps and echoes a value that the client sent in this connection (RFC 7323 section 3)."""
+    echo = view.packet(slot, "ts_echo")
+    if echo < 0:
+        return False
+    return any(view.packet(s, "ts_value") == echo for s in view.client_words if s < slot)
+
+
+def _plaintext(view: FlowView, slot: int) -> bool:
+    body = view.payload(slot)
+    if not body:
+        return False
+    return view.kind == HTTP_REQUEST or read_alert(body) is not None or not 20 <= body[0] <= 24
+
+
+def content_technique(view: FlowView, slot: int) -> str:
+    """What kind of forged payload or close a packet would be."""
+    body = view.payload(slot)
+    if not body:
+        return "fin" if view.flags[view.at(slot)] & FIN else "data"
+    if read_alert(body) is not None and view.kind == CLIENT_HELLO:
+        return "data.alert"
+    head = parse_response(body)
+    status = head.status if head is not None else None
+    if status is not None and 300 <= status < 400:
+        return "data.redirect"
+    lowered = body[:4096].lower()
+    if (status in (403, 451)) or b"<html" in lowered or b"<iframe" in lowered or b"<title" in lowered or b"<body" in lowered:
+        return "data.blockpage"
+    return "data"
+
+
+def answers_after_reset(view: FlowView, resets: list[int]) -> list[Evidence]:
+    """The server's answer after a reset in the server's name: whoever still answers did not reset.
+
+    Not counted: data that lies before the reset's sequence number (the reset overtook it), and anything after one bare reset with IP ID 0
+    and window 0, which any host sends for a socket it does not know (an anycast flap looks so).
+    """
+    if not resets or view.hello < 0:
+        return []
+    first = resets[0]
+    if len(resets) == 1 and no_socket_reset(view, first):
+        return []
+    base = int(view.flows.server_base[view.f])
+    lag = max(REORDERING, view.rtt // 4 if view.rtt > 0 else 0)
+    for slot in view.server_words:
+        i = view.at(slot)
+        if slot < first or not view.length[i] or view.flags[i] & SYN or _plaintext(view, slot):
+            continue
+        place = (view.packet(first, "seq") - base) & 0xFFFFFFFF if base >= 0 else 0
+        overtaken = base >= 0 and place < 1 << 31 and view.end[i] <= place
+        if view.when(slot) - view.when(first) >= lag and not overtaken and view.acked[i] != UNKNOWN:
+            reason = f"the server's answer came {ms(view.when(slot) - view.when(first))} after the reset"
+            return [Evidence("genuine-answer-after", "rst.on-path", [*resets[:8], slot], reason)]
+    return []
+
+
+def no_socket_reset(view: FlowView, slot: int) -> bool:
+    """A bare reset as any host sends it for a socket it does not know: no ACK flag, window 0, IP ID 0 (or IPv6), no options."""
+    bare = not view.flags[view.at(slot)] & ACK and view.packet(slot, "window") == 0 and view.packet(slot, "options") == 0
+    return bare and view.packet(slot, "ip_id") in (0, -1)
+
+
+def impossible_sequences(view: FlowView) -> list[Evidence]:
+    """Two or more resets with different sequence numbers that no stack of the server would choose (Weaver, Sommer, Paxson, NDSS 2009)."""
+    odd = [s for s in sorted(view.server_resets) if s > view.syn_ack >= 0 and not stack_would_choose(view, s)]
+    if len({view.packet(s, "seq") for s in odd}) < 2:
+        return []
+    if len(odd) < 2 or view.lost:
+        return []
+    reason = f"{len(odd)} resets whose sequence numbers no stack would choose: neither the next byte of the server nor anything the client acknowledged"
+    return [Evidence("impossible-sequence", "rst", odd, reason)]
+
+
+def missing_timestamps(view: FlowView) -> list[Evidence]:
+    """Data or a close without timestamps in a connection that negotiated them (RFC 7323 section 3.2: every segment but a reset carries them)."""
+    if int(view.flows.timestamps[view.f]) != 1 or view.hello < 0:
+        return []
+    bare = []
+    for slot in view.of(SERVER):
+        i = view.at(slot)
+        if view.flags[i] & (RST | SYN) or not (view.length[i] or view.flags[i] & FIN) or slot < view.hello:
+            continue
+        if not view.packet(slot, "options") & OPT_TIMESTAMPS:
+            bare.append(slot)
+    carried = sum(1 for s in view.server_words if view.packet(s, "options") & OPT_TIMESTAMPS)
+    if not bare or not carried:
+        return []
+    first = bare[0]
+    technique = content_technique(view, first)
+    what = "close" if technique == "fin" else "payload"
+    reason = f"{what} without TCP timestamps, which this connection negotiated and the server's other packets carry"
+    return [Evidence("timestamps-missing", technique, bare, reason)]
+
+
+def conflicting_data(view: FlowView) -> list[Evidence]:
+    """Two packets of the server that put different bytes into the same place of its stream."""
+    conflict = [s for s in view.of(SERVER) if view.observed.suspects.overlapping[s]]
+    if len(conflict) < 2 or view.hello < 0:
+        return []
+    forged = max(conflict, key=lambda s: (_strangeness(view, s), -s))
+    technique = content_technique(view, forged)
+    if technique == "fin":
+        technique = "data"
+    ordered = [forged, *[s for s in conflict if s != forged]]
+    return [Evidence("conflicting-data", technique, ordered, "two answers with different bytes for the same place in the server's stream")]
+
+
+def _strangeness(view: FlowView, slot: int) -> int:
+    """How little a packet looks like the server's SYN/ACK: which of two conflicting ones is the forged one (description, not blame)."""
+    score = 0
+    if view.syn_ack >= 0:
+        score += abs(view.packet(slot, "ttl") - view.packet(view.syn_ack, "ttl")) > 1
+        score += 2 * (int(view.flows.timestamps[view.f]) == 1 and not view.packet(slot, "options") & OPT_TIMESTAMPS)
+        score += view.packet(slot, "df") != view.packet(view.syn_ack, "df")
+    return score
+
+
+def prohibitions(view: FlowView) -> list[Evidence]:
+    """ICMP administratively prohibited, quoting the trigger, from a machine that is not the server."""
+    if view.hello < 0:
+        return []
+    packets, flows = view.flows.packets, view.flows
+    slots = []
+    for slot in view.errors:
+        row = int(flows.row[slot])
+        four = int(packets.protocol[row]) == ICMP
+        code = int(packets.icmp_code[row])
+        prohibited = (four and int(packets.icmp_type[row]) == 3 and code in ADMIN_PROHIBITED_4) or (
+            not four and int(packets.icmp_type[row]) == 1 and code in ADMIN_PROHIBITED_6
+        )
+        q = int(packets.quote[row])
+        from_client = int(packets.quotes.source[q]) == int(flows.client[view.f])
+        seq = int(packets.quotes.sequence[q])
+        base = int(flows.client_base[view.f])
+        place = ((seq - base + (1 << 31)) & 0xFFFFFFFF) - (1 << 31) if seq >= 0 and base >= 0 else None
+        quotes_hello = place is not None and view.hello_start <= place < view.hello_end
+        outsider = int(packets.source[row]) not in (int(flows.server[view.f]), int(flows.client[view.f]))
+        if prohibited and from_client and quotes_hello and outsider:
+            slots.append(slot)
+    if not slots:
+        return []
+    return [
+        Evidence(
+            "icmp-prohibited", "icmp", slots, "a router on the way says administratively prohibited and quotes the " + _trigger_word(view)
+        )
+    ]

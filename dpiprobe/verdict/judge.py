@@ -1,0 +1,454 @@
+"""The one place where blame is assigned: outcome, findings, controls -> the verdict of each flow.
+
+Rules of this file:
+- Blame needs a finding that is sufficient alone, a distinctive signature of high confidence, or the rules of `silence`, `throttle`,
+  `residual`; everything else is `down` (the server's own marks) or `insufficient` (cannot be said), with the reason as a word.
+- Order: each flow alone; then what needs controls; then what needs other flows' verdicts (residual punishment).
+- Words come from design section 4; nothing here knows an address, a name or a country.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
+from dpiprobe.observe.build import Observed, server_round_trips
+from dpiprobe.signature.match import Match
+from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.evidence import EARLY_SAMPLES, content_technique, find, ms, standing_resets
+from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
+from dpiprobe.verdict.residual import punished
+from dpiprobe.verdict.silence import dropped_hello, stalls
+from dpiprobe.verdict.throttle import slow_flows
+from dpiprobe.verdict.view import FlowView
+from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
+
+CONFIDENCE = ("low", "medium", "high")
+NO_FAILURE_OF_NAME = frozenset({"aborted"})
+FULL_TRIES = 3
+"""SYN transmissions after which an address counts as unanswered rather than unlucky (as for hellos, design section 4 (b))."""
+
+
+class Judge:
+    """Judges a batch: `judgements()` gives one Judgement a flow, in flow order."""
+
+    def __init__(
+        self, observed: Observed, outcomes: Sequence[Outcome], controls: Controls, matches: Sequence[Match], roles: Sequence[str | None]
+    ) -> None:
+        self.observed = observed
+        self.outcomes = list(outcomes)
+        self.controls = controls
+        self.roles = roles
+        self.matches: dict[int, list[Match]] = defaultdict(list)
+        for match in matches:
+            self.matches[match.flow].append(match)
+        self.samples = server_round_trips(observed.flows)[1]
+        self.slot_of = {int(n): int(s) for n, s in zip(observed.number, observed.slot, strict=True)}
+        self.view = lru_cache(maxsize=None)(lambda f: FlowView(observed, f))
+
+    def judgements(self) -> list[Judgement]:
+        """All verdicts."""
+        flows = self.observed.flows
+        count = len(flows)
+        findings = [self._findings(f) for f in range(count)]
+        self._repeated(findings)
+        names: dict[tuple[int, int, int, str | None], list[int]] = defaultdict(list)
+        places: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+        for f in range(count):
+            place = (int(flows.client[f]), int(flows.server[f]), int(flows.server_port[f]))
+            places[place].append(f)
+            trigger = flows.triggers[f]
+            names[(*place, trigger.server_name if trigger else None)].append(f)
+        because: dict[int, str] = {}
+        for group in names.values():
+            for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
+                findings[f].append(evidence)
+                self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
+            for f, silence in stalls(group, self.outcomes, self.controls, self.view).items():
+                if silence.evidence:
+                    findings[f].append(silence.evidence)
+                if silence.because:
+                    because[f] = silence.because
+        for f in range(count):
+            if self.outcomes[f].word in ("silent", "unreachable") and int(flows.trigger_kind[f]) in (CLIENT_HELLO, HTTP_REQUEST):
+                silence = dropped_hello(self.view(f), self.controls, self.view)
+                if silence.evidence:
+                    findings[f].append(silence.evidence)
+                if silence.because:
+                    because[f] = silence.because
+        judged: list[Judgement | None] = [self._judge(f, findings[f], because.get(f)) for f in range(count)]
+        starts = [self.observed.flows.time(int(flows.start[f])) for f in range(count)]
+        for members in places.values():
+            self._residual(members, judged, starts)
+        return [j for j in judged if j is not None]
+
+    # ---- each flow alone
+
+    def _findings(self, f: int) -> list[Evidence]:
+        if not len(self.observed.rows(f)):
+            return []
+        view = self.view(f)
+        found = find(view, int(self.samples[f]))
+        for match in self.matches[f]:
+            definition = match.definition
+            if match.generic or match.pending or definition.confidence != "high":
+                continue
+            slots = [self.slot_of[n] for n in match.packets if n in self.slot_of]
+            reason = f"{definition.title}: packets that no stack of the server makes"
+            found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
+        return found
+
+    def _repeated(self, findings: list[list[Evidence]]) -> None:
+        """Design section 4 (d): early packets that one flow cannot prove alone, in at least three trials of a name whose control works."""
+        groups: dict[tuple[int, int, str | None], list[Evidence]] = defaultdict(list)
+        flows = self.observed.flows
+        for f, found in enumerate(findings):
+            trigger = flows.triggers[f]
+            for evidence in found:
+                if evidence.kind == "early-arrival" and not evidence.sufficient and self.controls.state(f) == "completes":
+                    groups[int(flows.server[f]), int(flows.server_port[f]), trigger.server_name if trigger else None].append(evidence)
+        for group in groups.values():
+            if len(group) >= EARLY_SAMPLES:
+                for evidence in group:
+                    evidence.sufficient = True
+                    evidence.reason += f"; so in {len(group)} trials, while the control works"
+
+    def _judge(self, f: int, found: list[Evidence], because: str | None) -> Judgement:
+        outcome = self.outcomes[f]
+        kind = int(self.observed.flows.trigger_kind[f])
+        judgement = Judgement(f, outcome.word, evidence=found)
+        judgement.observations = self._observations(f, found)
+        proof = [e for e in found if e.sufficient]
+        if proof:
+            self._blame(judgement, proof)
+        elif outcome.word == "worked":
+            judgement.verdict, judgement.confidence = "ok", "medium"
+            if kind == QUIC_INITIAL:
+                judgement.reasons.append("the server answered the Initial")
+            elif kind in (CLIENT_HELLO, HTTP_REQUEST):
+                judgement.reasons.append(
+                    f"the server answered in packet {self.observed.flows.number(outcome.slot)} and nothing ended the connection"
+                )
+            else:
+                judgement.reasons.append("the connection worked")
+        else:
+            self._excuse(judgement, found, because)
+        if judgement.technique is None or judgement.verdict in ("ok", "down"):
+            judgement.technique, judgement.techniques = None, []
+        else:
+            by_name = self._by_name(f)
+            judgement.mechanism = mechanism_of(judgement.technique, kind, by_name)
+            judgement.trigger = self._trigger(judgement.technique, kind, by_name)
+            judgement.position = position_of(judgement.technique)
+            judgement.signature = self._winner(f, judgement.technique)
+            if judgement.technique == "rst.in-path":
+                judgement.direction = "to-server"
+        return judgement
+
+    def _by_name(self, f: int) -> bool:
+        """A hello or request with another name worked: the name matters."""
+        return self.controls.state(f) == "completes" and int(self.observed.flows.trigger_kind[f]) in (
+            CLIENT_HELLO,
+            HTTP_REQUEST,
+            QUIC_INITIAL,
+        )
+
+    def _trigger(self, technique: str, kind: int, by_name: bool) -> str:
+        if technique.startswith("residual"):
+            return "earlier-flow"
+        if technique.startswith("address"):
+            return "address"
+        return "name" if by_name else "unknown"
+
+    def _winner(self, f: int, technique: str) -> str | None:
+        """The most specific match whose technique is that of the verdict (or its parent or child)."""
+        for match in self.matches[f]:
+            if not match.pending and related(match.definition.technique, technique):
+                return match.signature
+        top = technique.split(".", maxsplit=1)[0]
+        for match in self.matches[f]:
+            if not match.pending and match.deployment and match.definition.technique.split(".")[0] == top:
+                return match.signature
+        return None
+
+    # ---- blame
+
+    def _blame(self, judgement: Judgement, proof: list[Evidence]) -> None:
+        f = judgement.flow
+        view, outcome = self.view(f), self.outcomes[f]
+        techniques = [self._placed(view, e.technique) for e in proof]
+        judgement.techniques = _deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t)))
+        judgement.technique = judgement.techniques[0]
+        judgement.reasons = [e.reason for e in proof]
+        believed = self._believed_forgery(view, proof)
+        if believed and outcome.word == "worked":
+            judgement.outcome = "page"
+        worked = outcome.word == "worked" and not believed
+        if outcome.word == "unseen":
+            judgement.verdict, judgement.because = "insufficient", outcome.because or "truncated"
+            return
+        judgement.verdict = "contested" if worked else "blocked"
+        kinds = {e.kind for e in proof}
+        strong = any(e.weight == "high" for e in proof) or len(kinds) > 1
+        judgement.confidence = "high" if strong else "medium"
+        position = self._position_reason(view, judgement.technique)
+        if position:
+            judgement.reasons.append(position)
+
+    def _believed_forgery(self, view: FlowView, proof: list[Evidence]) -> bool:
+        """Forged payload (or close) that came before any genuine answer and so was what the client got."""
+        for evidence in proof:
+            if not evidence.technique.startswith(("data", "fin")) or not evidence.slots:
+                continue
+            first = min(evidence.slots) if evidence.kind != "conflicting-data" else evidence.slots[0]
+            if view.answer < 0 or first <= view.answer:
+                return True
+        return False
+
+    def _placed(self, view: FlowView, technique: str) -> str:
+        """Forged resets with their position, as far as this flow shows it."""
+        if not technique.startswith("rst"):
+            return technique
+        resets = sorted(s for s in view.server_resets if s > max(view.hello, view.syn))
+        if view.hello < 0 or not resets:
+            return "rst"
+        if view.ack_end >= 0 or view.answer >= 0:
+            return "rst.on-path"
+        if any(e for e in view.errors if e > view.hello and view.packet(e, "icmp_type") == 11):
+            return "rst.on-path"
+        if view.ttl_limited or view.lost or view.watched_after(resets[0]) < max(3 * view.rtt, 200_000_000):
+            return "rst"
+        late = [s for s in view.server_resets if view.rtt > 0 and view.when(s) - view.when(view.hello) >= 0.9 * view.rtt]
+        return "rst" if late else "rst.in-path"
+
+    def _position_reason(self, view: FlowView, technique: str) -> str | None:
+        if technique == "rst.on-path":
+            if view.ack_end >= 0:
+                return f"the server acknowledged the end of the hello in packet {view.number(view.ack_end)}: it was not held back"
+            return "the hello went on beside the reset"
+        if technique == "rst.in-path":
+            return "the server never acknowledged the hello: it was swallowed"
+        return None
+
+    # ---- what cannot be blamed
+
+    def _excuse(self, judgement: Judgement, found: list[Evidence], because: str | None) -> None:
+        f, word = judgement.flow, self.outcomes[judgement.flow].word
+        view = self.view(f)
+        judgement.verdict = "insufficient"
+        handler = {
+            "reset": self._reset, "closed": self._closed, "alert": self._closed, "page": self._closed, "silent": self._silent,
+            "stalled": self._stalled, "refused": self._address, "unanswered": self._address, "unreachable": self._unreachable,
+            "aborted": self._aborted,
+        }.get(word)  # fmt: skip
+        if handler is None:
+            judgement.because = self.outcomes[f].because or "truncated"
+            judgement.reasons.append("the part of the connection that would tell is not in the capture")
+            return
+        handler(judgement, view, found, because)
+        if judgement.verdict == "insufficient" and view.mid_stream and judgement.because in (None, "server-or-third-party"):
+            judgement.because = "mid-stream"
+
+    def _reset(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        slot = self.outcomes[view.f].slot
+        number = view.number(slot)
+        if self.controls.state(view.f) == "fails":
+            judgement.verdict = "down"
+            judgement.reasons.append("other names fail at this address as well")
+            return
+        marks = server_marks(view, slot)
+        if marks and ((view.ack_end >= 0 and view.ack_end < slot) or any("timestamps" in m for m in marks)):
+            judgement.verdict, judgement.confidence = "down", "medium"
+            judgement.reasons.append(f"the reset in packet {number} bears the server's own marks: {', '.join(marks)}")
+            judgement.could_be.append("server-policy")
+            return
+        judgement.because = "server-or-third-party"
+        judgement.technique, judgement.techniques = "rst", ["rst"]
+        judgement.could_be += ["server-policy", "rst"]
+        early = [e.reason for e in found if e.kind == "early-arrival"]
+        judgement.reasons.append(
+            early[0] if early else f"the reset in packet {number} may be the server's or a third party's; nothing tells them apart"
+        )
+
+    def _closed(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        word, slot = judgement.outcome, self.outcomes[view.f].slot
+        technique = {"closed": "proxy.close", "alert": "proxy.alert", "page": "proxy"}[word]
+        split = self._split(view.f)
+        if split is not None and self.controls.state(view.f) == "completes":
+            judgement.because = "whose-proxy"
+            judgement.technique, judgement.techniques = technique, [technique]
+            judgement.could_be += ["server-front", technique]
+            judgement.reasons.append(split)
+            return
+        if view.one_direction or view.lost:
+            judgement.because = "capture-loss"
+            judgement.technique = content_technique(view, slot)
+            judgement.techniques = [judgement.technique]
+            return
+        judgement.verdict, judgement.confidence = "down", "medium" if view.ack_end >= 0 else "low"
+        what = {"closed": "a close", "alert": "an alert", "page": "a plaintext answer"}[word]
+        judgement.reasons.append(f"{what} in packet {view.number(slot)} with the server's own marks: the server refuses")
+        judgement.could_be.append("server-policy")
+        if split is None and self.controls.state(view.f) == "completes":
+            judgement.could_be.append(technique)
+
+    def _split(self, f: int) -> str | None:
+        """Controls whose handshake is answered much earlier than their hello: somebody nearer than the server terminates TCP."""
+        ratio, flows = self.observed.flow_feature("split_round_trips"), self.observed.flows
+        worked = self.controls.worked[f]
+        hits = []
+        for g in worked:
+            handshake = (
+                flows.time(int(flows.syn_ack[g])) - flows.time(int(flows.last_syn[g]))
+                if flows.syn_ack[g] >= 0 and flows.last_syn[g] >= 0
+                else 0
+            )
+            if ratio.known[g] and float(ratio.data[g]) >= SPLIT_RATIO and handshake * (float(ratio.data[g]) - 1) >= SPLIT_LEAST:
+                hits.append(g)
+        if len(hits) * 2 <= len(worked) or not hits:
+            return None
+        g = hits[0]
+        return f"round trips are split: flow {g + 1} (another name) waited {float(ratio.data[g]):.1f} times its handshake's round trip for the first answer"
+
+    def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0:
+            judgement.verdict, judgement.confidence = "down", "medium"
+            judgement.reasons.append(
+                f"the server acknowledged the whole hello in packet {view.number(view.ack_end)} and then said nothing: hung or busy"
+            )
+            judgement.could_be.append("server-hung")
+            if self.controls.state(view.f) == "completes":
+                judgement.could_be.append("drop.answer")
+            return
+        if view.kind == QUIC_INITIAL:
+            judgement.because = "no-control"
+            judgement.technique, judgement.techniques = "quic.drop", ["quic.drop"]
+            judgement.could_be += ["quic.drop", "udp-filtered"]
+            judgement.reasons.append("the Initial was never answered")
+            return
+        judgement.because = because or ("ttl-limited" if view.ttl_limited else "no-control")
+        drop = [e for e in found if e.kind == "hello-unacknowledged"]
+        if drop and judgement.because not in ("ttl-limited", "capture-loss"):
+            judgement.technique, judgement.techniques = "drop.hello", ["drop.hello"]
+            judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
+        judgement.reasons += [e.reason for e in drop] or ["the hello was never answered"]
+        if self.controls.state(view.f) == "fails" and judgement.because == "no-control":
+            judgement.verdict, judgement.technique = "down", None
+            judgement.reasons.append("other names fail at this address as well")
+
+    def _stalled(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        judgement.because = because or "no-control"
+        judgement.technique, judgement.techniques = "drop.stall", ["drop.stall"]
+        judgement.could_be += ["drop.stall", "path-outage"]
+        judgement.reasons += [e.reason for e in found if e.kind == "stall"] or ["the connection worked and then went silent"]
+
+    def _unreachable(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        if view.hello >= 0:
+            judgement.because = because or "server-or-third-party"
+            judgement.technique, judgement.techniques = "icmp", ["icmp"]
+            judgement.reasons.append("an ICMP error answered the hello")
+            judgement.could_be += ["icmp", "path-outage"]
+            return
+        self._address(judgement, view, found, because)
+
+    def _address(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        word = judgement.outcome
+        technique = {"refused": "address.rst", "unanswered": "address.drop", "unreachable": "address.icmp"}[word]
+        copies = int(self.observed.flow_feature("syn_copies").data[view.f])
+        if word == "unanswered" and copies < FULL_TRIES:
+            judgement.because = "too-few-trials"
+            judgement.reasons.append(f"{copies} SYN, no answer")
+            return
+        judgement.verdict, judgement.confidence = "down", "low"
+        said = {"refused": "the SYN was answered by a reset", "unanswered": f"{copies} SYNs over {ms(self._syn_span(view))} went unanswered",
+                "unreachable": "the SYN was answered by an ICMP error"}[word]  # fmt: skip
+        judgement.reasons.append(said + "; this happened before any name was sent")
+        judgement.could_be += ["server-down", technique]
+
+    def _syn_span(self, view: FlowView) -> int:
+        syns = [s for s in view.client_words if view.flags[view.at(s)] & 2]
+        return view.when(syns[-1]) - view.when(syns[0]) if syns else 0
+
+    def _aborted(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        judgement.verdict, judgement.confidence = "down", "medium"
+        judgement.reasons.append("the client itself ended the connection before an answer could be expected")
+        judgement.could_be.append("client-abort")
+
+    # ---- what needs other flows' verdicts
+
+    def _residual(self, members: list[int], judged: list[Judgement | None], starts: list[int]) -> None:
+        for f in members:
+            mine = judged[f]
+            if mine is None or mine.verdict in ("blocked", "contested", "ok") or self.outcomes[f].word not in ("unanswered", "refused"):
+                continue
+            evidence = punished(f, self.view(f), self.outcomes, judged, starts, members)
+            if evidence is None:
+                continue
+            fresh = Judgement(f, mine.outcome, evidence=[*mine.evidence, evidence], observations=mine.observations)
+            fresh.verdict = "blocked" if evidence.sufficient else "insufficient"
+            fresh.because = None if evidence.sufficient else "too-few-trials"
+            fresh.confidence = "medium" if evidence.sufficient else "low"
+            fresh.technique, fresh.techniques = evidence.technique, [evidence.technique]
+            fresh.mechanism = mechanism_of(evidence.technique, 0, False)
+            fresh.trigger = "earlier-flow"
+            fresh.position = position_of(evidence.technique)
+            fresh.direction = "unknown"
+            fresh.signature = self._winner(f, evidence.technique)
+            fresh.reasons = [evidence.reason]
+            if not evidence.sufficient:
+                fresh.could_be = ["residual", "server-down", "address.drop"]
+            judged[f] = fresh
+
+    # ---- what happened, without meaning
+
+    def _observations(self, f: int, found: list[Evidence]) -> list[Observation]:
+        view_needed = len(self.observed.rows(f)) or found or self.outcomes[f].word != "worked"
+        if not view_needed:
+            return []
+        view = self.view(f)
+        out = [Observation(e.kind, e.slots, {"reason": e.reason}) for e in found]
+        resets = standing_resets(view)
+        if resets:
+            out.append(Observation("reset", resets))
+        if view.answer >= 0:
+            out.append(Observation("answer", [view.answer]))
+        if view.errors:
+            out.append(Observation("icmp", view.errors))
+        strays = view.of(2)
+        if strays:
+            out.append(Observation("stray", strays))
+        return out
+
+
+SPLIT_RATIO, SPLIT_LEAST = 3.0, 20_000_000
+"""How many handshake round trips, and ns more than one, a control's first answer takes where TCP ends nearer than the server: a relay needs
+two more round trips on the far side (boxes.md point 11: 10 ms against 90 to 105 ms; 51 against 52 without a proxy); unverified."""
+
+
+def server_marks(view: FlowView, slot: int) -> list[str]:
+    """What about a packet speaks for the server: timestamps of this connection, an IP ID that continues its counter, its TTL."""
+    marks = []
+    echo = view.packet(slot, "ts_echo")
+    if echo >= 0 and any(view.packet(s, "ts_value") == echo for s in view.client_words if s < slot):
+        marks.append("timestamps of this connection")
+    before = [s for s in view.server_words if s < slot and view.packet(s, "ip_id") > 0]
+    if (
+        before
+        and 0 < (view.packet(slot, "ip_id") - view.packet(before[-1], "ip_id")) & 0xFFFF <= COUNTER_STEP
+        and view.packet(slot, "ip_id") > 0
+    ):
+        marks.append("an IP ID that continues the server's counter")
+    if view.syn_ack >= 0 and view.packet(slot, "ttl") == view.packet(view.syn_ack, "ttl"):
+        marks.append("the server's TTL")
+    return marks
+
+
+COUNTER_STEP = 16
+"""Largest step of a per-connection IP ID counter between neighbours of one flow (Linux counts by one a segment); policy."""
+
+
+def _deepest(techniques: list[str]) -> list[str]:
+    """Without those that another one says more exactly."""
+    return [t for t in techniques if not any(other != t and other.startswith(t + ".") for other in techniques)]

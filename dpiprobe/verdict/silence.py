@@ -1,0 +1,116 @@
+"""Silence that is held to be dropping: design section 4 (b) for hellos, and stalls that controls do not have.
+
+Rules of this file:
+- Look at the end of the hello, not at silence: an acknowledged hello without an answer is the server's affair.
+- A control before and one after, at the same address, with a hello alike but for the name; nothing acknowledged but unseen in any of them.
+- A SYN/ACK that is sent again after the client's acknowledgement says that the server never took the connection (accept queue, SYN
+  cookies): then the hello's silence is the server's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dpiprobe.flow.flows import UNKNOWN
+from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.control import Controls, alike
+from dpiprobe.verdict.evidence import ms
+from dpiprobe.verdict.model import Evidence, Outcome
+from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
+from dpiprobe.verdict.view import FlowView
+from dpiprobe.wire.packets import ACK, RST, SYN
+
+View = Callable[[int], FlowView]
+
+
+@dataclass(slots=True)
+class Silence:
+    """What can be said of an unacknowledged hello: the finding (complete or not), and why not more."""
+
+    evidence: Evidence | None
+    because: str | None = None
+
+
+def dropped_hello(view: FlowView, controls: Controls, views: View) -> Silence:
+    """Whether the end of the hello was dropped on the way."""
+    observed, f = view.observed, view.f
+    facts = observed.facts
+    if int(facts.unacked[f]) == UNKNOWN or view.hello < 0:
+        return Silence(None)
+    copies = int(facts.copies[f])
+    first, last = int(facts.first_copy[f]), int(facts.last_copy[f])
+    if copies == 0 or first < 0:
+        return Silence(None, "capture-loss")
+    span = view.when(last) - view.when(first)
+    part = (
+        ""
+        if int(facts.unacked[f]) <= view.hello_start
+        else f" (the server acknowledged its first {int(facts.unacked[f]) - view.hello_start} bytes)"
+    )
+    slots = _copies(view, int(facts.unacked[f]))
+    reason = f"the end of the ClientHello was never acknowledged in {copies} copies over {ms(span)}{part}"
+    finding = Evidence("hello-unacknowledged", "drop.hello", slots, reason, False, "medium")
+    if view.lost:
+        return Silence(finding, "capture-loss")
+    if view.ttl_limited:
+        return Silence(finding, "ttl-limited")
+    if server_never_took_it(view):
+        return Silence(finding, "server-or-third-party")
+    if copies < UNACKED_COPIES or span < UNACKED_SPAN:
+        return Silence(finding, "too-few-trials")
+    good = [g for g in controls.worked[f] if alike(observed, f, g, controls.designated) and not views(g).lost]
+    before = [g for g in good if views(g).ack_end >= 0 and views(g).when(views(g).ack_end) < view.when(first)]
+    after = [g for g in good if views(g).time[0] > view.when(first)]
+    if not before or not after:
+        return Silence(finding, "no-control")
+    finding.sufficient = True
+    names = sorted({_name(observed, g) or "no name" for g in before + after})
+    finding.reason += (
+        f", while hellos alike but for the name ({', '.join(names[:3])}) were acknowledged at the same address before and after"
+    )
+    return Silence(finding)
+
+
+def _name(observed: Observed, flow: int) -> str | None:
+    trigger = observed.flows.triggers[flow]
+    return trigger.server_name if trigger else None
+
+
+def _copies(view: FlowView, byte: int) -> list[int]:
+    return [s for s in view.client_words if view.length[view.at(s)] and view.offset[view.at(s)] <= byte < view.end[view.at(s)]]
+
+
+def server_never_took_it(view: FlowView) -> bool:
+    """The server repeated its SYN/ACK although the client had acknowledged it, and never acknowledged a byte."""
+    handshake = int(view.flows.handshake[view.f])
+    again = [s for s in view.server_words if view.flags[view.at(s)] & (SYN | ACK | RST) == SYN | ACK and s > handshake >= 0]
+    return bool(again) and int(view.flows.server_acked[view.f]) <= 0
+
+
+def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls, views: View) -> dict[int, Silence]:
+    """For the stalled flows of one name: the finding of each. Two stalls are asked, and a control that carried as much, before and after."""
+    out: dict[int, Silence] = {}
+    stalled = [f for f in flows if outcomes[f].word == "stalled"]
+    for f in stalled:
+        view = views(f)
+        slot = outcomes[f].slot
+        seen = int(view.flows.server_seen[f])
+        last = view.server_words[-1]
+        reason = f"{seen} bytes came, then nothing: what the client sent from packet {view.number(slot)} on was never acknowledged"
+        finding = Evidence("stall", "drop.stall", [last, slot, view.client_words[-1]], reason, False)
+        if view.lost:
+            out[f] = Silence(finding, "capture-loss")
+            continue
+        good = [g for g in controls.worked[f] if int(view.flows.server_seen[g]) >= seen and not views(g).lost]
+        before = [g for g in good if views(g).last_time < view.when(slot)]
+        after = [g for g in good if views(g).time[0] > view.when(slot)]
+        if not before or not after or any(outcomes[g].word == "stalled" for g in controls.failed[f]):
+            out[f] = Silence(finding, "no-control")
+        elif len(stalled) < 2:
+            out[f] = Silence(finding, "too-few-trials")
+        else:
+            finding.sufficient = True
+            finding.reason += "; flows with other names at the same address brought as much and went on"
+            out[f] = Silence(finding)
+    return out

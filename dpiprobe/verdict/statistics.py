@@ -1,0 +1,51 @@
+"""Exact tests and bounds, small samples first: no normal approximations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import comb
+
+
+def rank_sum_less(test: Sequence[float], control: Sequence[float]) -> float:
+    """One-sided exact Mann-Whitney p value for "test values tend to be smaller than control values" (ties count half against it).
+
+    The null distribution is enumerated by dynamic programming over U; exact without ties, conservative with them.
+    """
+    m, n = len(test), len(control)
+    if not m or not n:
+        return 1.0
+    u = sum(1.0 if t > c else 1.0 if t == c else 0.0 for t in test for c in control)
+    ways = _u_distribution(m, n)
+    return sum(ways[: int(u) + 1]) / comb(m + n, m)
+
+
+def _u_distribution(m: int, n: int) -> list[int]:
+    """How many of the comb(m + n, m) orders give each value of U (0 .. m*n)."""
+    table: dict[tuple[int, int], list[int]] = {}
+
+    def ways(a: int, b: int) -> list[int]:
+        if (a, b) not in table:
+            if a == 0 or b == 0:
+                table[a, b] = [1]
+            else:
+                out = [0] * (a * b + 1)
+                for u, w in enumerate(ways(a - 1, b)):
+                    out[u + b] += w
+                for u, w in enumerate(ways(a, b - 1)):
+                    out[u] += w
+                table[a, b] = out
+        return table[a, b]
+
+    return ways(m, n)
+
+
+def upper_bound(failures: int, trials: int, confidence: float = 0.95) -> float:
+    """Clopper-Pearson upper bound of a failure rate, by bisection on the exact binomial tail."""
+    if trials <= 0 or failures >= trials:
+        return 1.0
+    low, high = failures / trials, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        tail = sum(comb(trials, k) * middle**k * (1 - middle) ** (trials - k) for k in range(failures + 1))
+        low, high = (middle, high) if tail > 1 - confidence else (low, middle)
+    return high

@@ -1,0 +1,168 @@
+"""One flow as the rules of this room read it: its slots with the columns they ask for most, as plain lists.
+
+Built only for flows that need a closer look; everything here is derived from `Flows` and the suspect table, nothing is decided.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
+from dpiprobe.observe.build import Observed
+from dpiprobe.wire.packets import FIN, RST, SYN
+
+
+class FlowView:
+    """Flow `f` of a batch. Slots are indices into `flows`; `-1` means there is none."""
+
+    def __init__(self, observed: Observed, flow: int) -> None:
+        self.observed = observed
+        self.flows = observed.flows
+        self.f = flow
+        self.slots = self.flows.slots(flow)
+        packets = self.flows.packets
+        span = slice(self.slots.start, self.slots.stop)
+        rows = self.flows.row[span]
+        self.origin: list[int] = self.flows.origin[span].tolist()
+        self.flags: list[int] = packets.flags[rows].tolist()
+        self.length: list[int] = packets.payload_length[rows].tolist()
+        self.time: list[int] = packets.time[rows].tolist()
+        self.offset: list[int] = self.flows.offset[span].tolist()
+        self.end: list[int] = self.flows.end[span].tolist()
+        self.acked: list[int] = self.flows.acked[span].tolist()
+        self.copy: list[int] = self.flows.duplicate[span].tolist()
+        self.base = self.slots.start
+        self.hello = int(self.flows.hello[flow])
+        self.hello_done = int(self.flows.hello_done[flow])
+        self.hello_start = int(self.flows.hello_start[flow])
+        self.hello_end = int(self.flows.hello_end[flow])
+        self.answer = int(self.flows.answer[flow])
+        self.ack_end = int(self.flows.ack_end[flow])
+        self.syn = int(self.flows.syn[flow])
+        self.syn_ack = int(self.flows.syn_ack[flow])
+        self.trigger = self.flows.triggers[flow]
+        self.kind = int(self.flows.trigger_kind[flow])
+        self.rtt = int(observed.server_rtt[flow])
+
+    def at(self, slot: int) -> int:
+        """Position of a slot in this view's lists."""
+        return slot - self.base
+
+    def when(self, slot: int) -> int:
+        """Capture time of a slot, ns."""
+        return self.time[slot - self.base]
+
+    def number(self, slot: int) -> int:
+        """Packet number of a slot."""
+        return self.flows.number(slot)
+
+    def packet(self, slot: int, column: str) -> int:
+        """Any packet column of a slot."""
+        return int(getattr(self.flows.packets, column)[self.flows.row[slot]])
+
+    def payload(self, slot: int) -> bytes:
+        """Payload of a slot."""
+        return self.flows.packets.payload(int(self.flows.row[slot]))
+
+    def of(self, origin: int, flags: int = 0) -> list[int]:
+        """Slots of one origin with any of the flags set (all slots where 0), capture copies left out."""
+        return [
+            s
+            for s, o, g, c in zip(self.slots, self.origin, self.flags, self.copy, strict=True)
+            if o == origin and not c and (not flags or g & flags)
+        ]
+
+    @cached_property
+    def client_fin(self) -> int:
+        """The client's first FIN."""
+        return int(self.flows.client_fin[self.f])
+
+    @cached_property
+    def server_fin(self) -> int:
+        """The server's first FIN."""
+        return int(self.flows.server_fin[self.f])
+
+    @cached_property
+    def client_rst(self) -> int:
+        """The client's first RST."""
+        return int(self.flows.client_rst[self.f])
+
+    @cached_property
+    def server_resets(self) -> list[int]:
+        """Resets from the server's address or from a stray address."""
+        return self.of(SERVER, RST) + self.of(STRAY, RST)
+
+    @cached_property
+    def errors(self) -> list[int]:
+        """ICMP errors that quote this flow."""
+        return self.of(ICMP_ERROR)
+
+    @cached_property
+    def last_time(self) -> int:
+        """Time of the flow's last packet, ns."""
+        return max(self.time)
+
+    @cached_property
+    def client_words(self) -> list[int]:
+        """The client's packets that are no reset."""
+        return [s for s in self.of(CLIENT) if not self.flags[self.at(s)] & RST]
+
+    @cached_property
+    def server_words(self) -> list[int]:
+        """The server's packets that are no reset."""
+        return [s for s in self.of(SERVER) if not self.flags[self.at(s)] & RST]
+
+    def watched_after(self, slot: int) -> int:
+        """How long the capture goes on after a slot, ns."""
+        return self.observed.facts.end_of_capture - self.when(slot)
+
+    @cached_property
+    def lost(self) -> bool:
+        """Bytes were acknowledged that the capture does not hold (a FIN takes one number more than its bytes)."""
+        flows, f = self.flows, self.f
+        fins = 1
+        server_lost = flows.client_acked[f] != UNKNOWN and flows.client_acked[f] > flows.server_seen[f] + fins
+        client_lost = flows.server_acked[f] != UNKNOWN and flows.server_acked[f] > flows.client_seen[f] + fins
+        return bool((server_lost and self.server_words) or (client_lost and self.client_words))
+
+    @cached_property
+    def one_direction(self) -> bool:
+        """Only one side's packets are in the capture although the other must have spoken."""
+        clients = any(o == CLIENT for o in self.origin)
+        servers = any(o == SERVER for o in self.origin)
+        if clients and not servers:  # the client acknowledged something, or sent data, without a SYN/ACK in sight
+            return any(not self.flags[self.at(s)] & SYN for s in self.client_words)
+        return not clients
+
+    @cached_property
+    def mid_stream(self) -> bool:
+        """The beginning is missing: no SYN of the client and no SYN/ACK."""
+        return self.syn < 0 and self.syn_ack < 0
+
+    @cached_property
+    def ttl_limited(self) -> list[int]:
+        """Packets that show that the hello was sent to die on the way: a smaller TTL than the SYN's, or a time-exceeded that quotes this flow."""
+        shown = [s for s in self.errors if self._expired(s)]
+        if (self.hello >= 0 and self.syn >= 0 and self.packet(self.hello, "ttl") < self.packet(self.syn, "ttl")) or (
+            self.hello >= 0 and self.packet(self.hello, "ttl") <= SHORT_TTL
+        ):
+            shown.append(self.hello)
+        return shown
+
+    def _expired(self, slot: int) -> bool:
+        version6 = self.packet(slot, "version") == 6
+        return self.packet(slot, "icmp_type") == (3 if version6 else 11)
+
+    @cached_property
+    def closed_by_us(self) -> int:
+        """The client's first FIN or RST that can have reached the server, -1 where none."""
+        rows = self.observed.rows(self.f)
+        for i in rows:
+            if self.observed.origin[i] == CLIENT and self.observed.flags[i] & (FIN | RST) and self.observed.reaches_server[i]:
+                return int(self.observed.slot[i])
+        return -1
+
+
+SHORT_TTL = 24
+"""A hello that leaves its host with a TTL at or below this was limited on purpose: the smallest default of any stack is 32
+(`packet_features.USUAL_INITIAL_TTLS`), and a capture point lies at most a few hops from the client; unverified."""

@@ -1,0 +1,78 @@
+"""From a technique to the words around it: mechanism, precedence, position. Tables, no rules."""
+
+from __future__ import annotations
+
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
+
+PRECEDENCE = (
+    "residual",
+    "data",
+    "rst",
+    "proxy.close",
+    "proxy.alert",
+    "fin",
+    "icmp",
+    "mitm",
+    "proxy",
+    "drop",
+    "quic.drop",
+    "throttle",
+    "address",
+)
+"""Which of several techniques names the flow (design section 4). Residual leads only where the flow carried no trigger."""
+
+_TLS = {
+    "rst": "tls.reset.sni", "fin": "tls.close.sni", "proxy.close": "tls.close.sni", "proxy.alert": "tls.alert.sni", "proxy": "tls.timeout.sni",
+    "data.alert": "tls.alert.sni", "data.blockpage": "http.blockpage", "data.redirect": "http.redirect", "data": "tls.reset.other",
+    "drop.stall": "tls.stall", "drop": "tls.timeout.sni", "icmp": "tls.timeout.sni", "mitm": "tls.mitm", "throttle": "tls.throttle.sni",
+}  # fmt: skip
+_HTTP = {
+    "rst": "http.reset.host", "fin": "http.close.host", "proxy.close": "http.close.host", "proxy": "http.timeout.host",
+    "data.blockpage": "http.blockpage", "data.redirect": "http.redirect", "data": "http", "drop": "http.timeout.host",
+    "icmp": "http.timeout.host", "throttle": "http",
+}  # fmt: skip
+_QUIC = {"quic.drop": "quic.timeout.sni", "drop": "quic.timeout.sni"}
+_ADDRESS = {
+    "address.rst": "tcp.refused", "address.drop": "tcp.timeout", "address.icmp": "ip.unreachable", "residual.drop": "tcp.timeout",
+    "residual.rst": "tcp.reset", "rst": "tcp.reset", "address": "tcp", "residual": "tcp",
+}  # fmt: skip
+
+
+def mechanism_of(technique: str, trigger_kind: int, by_name: bool) -> str | None:
+    """The deepest mechanism that a technique supports in a flow of this kind; `.sni` and `.host` only where the name was shown to matter."""
+    table = {CLIENT_HELLO: _TLS, HTTP_REQUEST: _HTTP, QUIC_INITIAL: _QUIC}.get(trigger_kind, _ADDRESS)
+    word = lookup(table, technique) or lookup(_ADDRESS, technique)
+    if word is not None and not by_name:
+        for suffix in (".sni", ".host"):
+            word = word.removesuffix(suffix)
+    return word
+
+
+def lookup(table: dict[str, str], technique: str) -> str | None:
+    """The entry of a technique or of its nearest parent."""
+    while technique:
+        if technique in table:
+            return table[technique]
+        technique = technique.rpartition(".")[0]
+    return None
+
+
+def rank(technique: str) -> int:
+    """Place of a technique in the precedence, smaller first."""
+    for place, word in enumerate(PRECEDENCE):
+        if technique == word or technique.startswith(word + "."):
+            return place
+    return len(PRECEDENCE)
+
+
+def related(a: str, b: str) -> bool:
+    """Equal, or one above the other in the dotted tree."""
+    return a == b or a.startswith(b + ".") or b.startswith(a + ".")
+
+
+def position_of(technique: str) -> str:
+    """What a technique says about the box's place."""
+    if technique.endswith("on-path"):
+        return "on-path"
+    inside = ("in-path", "rewrite", "drop.", "proxy", "mitm", "throttle", "residual.drop", "icmp")
+    return "in-path" if any(word in technique for word in inside) else "unknown"
