@@ -45,11 +45,11 @@ def initial_keys(dcid: bytes, version: int, side: str = "client") -> Keys:
     return Keys(_expand(secret, f"{prefix} key", 16), _expand(secret, f"{prefix} iv", 12), _expand(secret, f"{prefix} hp", 16))
 
 
-def client_hello_of(datagrams: Sequence[bytes], side: str = "client") -> bytes | None:
-    """Handshake bytes from offset 0 on, without holes, that the Initials of these datagrams (one direction of one conversation) carry.
+def client_hello_of(datagrams: Sequence[bytes]) -> bytes | None:
+    """Handshake bytes from offset 0 on, without holes, that the Initials of a client's datagrams (of one conversation) carry.
 
     `tls.hello.parse_message` reads them and says whether they are complete. None where nothing could be decrypted, or `cryptography` is
-    not installed. With `side` 'server' the first datagram must be preceded by one of the client, whose connection ID makes the keys."""
+    not installed."""
     pieces: list[tuple[int, bytes]] = []
     first: bytes | None = None
     for datagram in datagrams:
@@ -58,7 +58,7 @@ def client_hello_of(datagrams: Sequence[bytes], side: str = "client") -> bytes |
                 continue
             first = header.dcid if first is None else first
             for dcid in dict.fromkeys((first, header.dcid)):  # after a Retry the keys follow the new connection ID
-                payload = decrypt_initial(datagram, header, initial_keys(dcid, header.version, side))
+                payload = decrypt_initial(datagram, header, initial_keys(dcid, header.version))
                 if payload is not None:
                     pieces += crypto_frames(payload)
                     break
