@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dpiprobe.cases.evidence import evidence_of
 from dpiprobe.report.printable import printable, ranges
 
 VERDICTS = ("blocked", "contested", "down", "insufficient", "ok")
@@ -134,16 +135,6 @@ def _why(get: Any) -> str:
     elif get("could_be"):
         parts.append("could be " + " or ".join(map(str, get("could_be"))))
     return ": ".join(parts)
-
-
-def evidence_of(record: Record) -> list[int]:
-    """Packet numbers a flow's claim rests on: held clauses of the winning signature, else what was observed."""
-    for match in record.get("matches") or ():
-        if match.get("signature") == record.get("signature"):
-            held = [n for clause in (match.get("clauses") or {}).values() if clause.get("state") == "held" for n in clause.get("packets") or ()]
-            if held:
-                return sorted(set(held))
-    return sorted({n for observation in record.get("observations") or () for n in observation.get("packets") or ()})
 
 
 def counts(counter: Mapping[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpiprobe.report.summary import evidence_of, losses, summaries
+from dpiprobe.report.summary import losses, summaries
 from tests.report.fixtures import OK_FLOW, capture, flow, name
 
 
@@ -33,11 +33,6 @@ def test_each_capture_has_its_own_summary() -> None:
     records = [flow(1), name([1]), capture(), flow(1, capture="b", **OK_FLOW), capture(capture="b")]
     first, second = summaries(records)
     assert first.flows == {"blocked": 1} and second.flows == {"ok": 1} and second.capture == "b"
-
-
-def test_evidence_is_the_winning_signature_s_held_clauses_else_the_observations() -> None:
-    assert evidence_of(flow(1)) == [64, 65, 66]
-    assert evidence_of(flow(1, signature=None, matches=[], observations=[{"kind": "fin", "packets": [9]}])) == [9]
 
 
 def test_what_was_lost_is_said() -> None:

@@ -1,0 +1,148 @@
+"""`dpiprobe cases run|list|new`: recorded cases and the verdict each must keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dpiprobe.cli.judge import load_signatures
+from dpiprobe.cli.voice import voice
+from dpiprobe.errors import DpiprobeError, UsageError
+
+FOLDER = click.option("--pcaps", "folder", metavar="DIR", help="Where the cases are; pcaps/ unless given.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a case.")
+
+EXPECT = """\
+# What must come out; `dpiprobe cases run {name}` compares. Only what stands here is compared.
+about: TODO, one sentence that says what this case shows.
+flows:
+  "1": {{server_name: blocked.example, verdict: insufficient}}
+"""
+
+MAKE = '''\
+"""TODO: what this capture shows, and where its figures are from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dpiprobe.cases.build import Tape
+
+
+def make(folder: Path) -> None:
+    tape = Tape(seed="{name}")
+    tape.connection(name="allowed.example").handshake().hello().acknowledge().answer().request().response().close()
+    talk = tape.connection(name="blocked.example", begin=1000).handshake().hello()
+    talk.forged("RA", after=3, ttl=47, ipid=4711)
+    talk.acknowledge(47).answer()
+    tape.write(folder / "test.pcap")
+
+
+if __name__ == "__main__":
+    make(Path(__file__).parent)
+'''
+
+
+@click.group()
+def cases() -> None:
+    """Recorded cases and the verdict each must keep.
+
+    \b
+    Examples:
+      dpiprobe cases run
+      dpiprobe cases run gfw-triple --json
+      dpiprobe cases new match/my-device
+    """
+
+
+@cases.command("list")
+@FOLDER
+@JSON
+def list_(folder: str | None, as_json: bool) -> None:
+    """List the cases: family, name, and what each shows."""
+    from dpiprobe.cases.case import load_cases
+    from dpiprobe.report.jsonl import line
+
+    found = load_cases(_folder(folder))
+    for case in found:
+        if as_json:
+            click.echo(line({"family": case.family, "case": case.name, "about": case.about, "capture": str(case.capture)}))
+        else:
+            click.echo(f"{case.family:<10} {case.name:<32} {case.about}")
+
+
+@cases.command()
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@FOLDER
+@click.option("--signatures", "signatures", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
+@JSON
+@click.pass_context
+def run(ctx: click.Context, names: tuple[str, ...], folder: str | None, signatures: str | None, as_json: bool) -> None:
+    """Explain the cases and compare with what must come out; exit 1 where one does not hold."""
+    from dpiprobe.cases.case import load_cases
+    from dpiprobe.cases.compare import Result, run_case
+    from dpiprobe.report.jsonl import line
+    from dpiprobe.report.printable import printable
+
+    found = load_cases(_folder(folder))
+    unknown = [name for name in names if name not in {case.name for case in found}]
+    if unknown:
+        raise UsageError(f"there is no case {unknown[0]!r}; 'dpiprobe cases list' has them all")
+    chosen = [case for case in found if not names or case.name in names]
+    database = load_signatures(signatures)
+    speak = voice(ctx)
+    failed = 0
+    for index, case in enumerate(chosen):
+        speak.progress(f"case {index + 1} of {len(chosen)}: {case.name}")
+        try:
+            result = run_case(case, database)
+        except DpiprobeError as wrong:
+            result = Result(case, [str(wrong)])
+        failed += not result.holds
+        if as_json:
+            click.echo(line({"family": case.family, "case": case.name, "holds": result.holds, "differences": result.differences}))
+        elif not result.holds:
+            speak.done()
+            click.echo(f"{case.family}/{case.name}: {case.about}")
+            for difference in result.differences:
+                click.echo(f"  {printable(difference)}")
+    speak.done()
+    if not as_json:
+        click.echo(f"{len(chosen) - failed} of {len(chosen)} cases hold" + (f", {failed} do not" if failed else ""))
+    ctx.exit(1 if failed else 0)
+
+
+@cases.command()
+@click.argument("case", metavar="FAMILY/NAME")
+@click.option("--from", "capture", metavar="CAPTURE", help="Start from this capture instead of a script that builds one.")
+@FOLDER
+def new(case: str, capture: str | None, folder: str | None) -> None:
+    """Make the folder of a new case, with an expectation to fill in and a script (or an ORIGIN.md) to complete."""
+    import shutil
+
+    from dpiprobe.cases.case import FAMILIES, default_folder
+
+    family, slash, name = case.partition("/")
+    if not slash or family not in FAMILIES or not name or "/" in name or name != name.lower():
+        raise UsageError(f"a case is named FAMILY/name in lower case, and families are {', '.join(FAMILIES)}; {case!r} is not")
+    place = (_folder(folder) or default_folder()) / family / name
+    if place.exists():
+        raise UsageError(f"{place} is there already; choose another name")
+    if capture is not None and not Path(capture).is_file():
+        raise UsageError(f"there is no file {capture}; name a capture")
+    place.mkdir(parents=True)
+    (place / "expect.yaml").write_text(EXPECT.format(name=name))
+    if capture is None:
+        (place / "make.py").write_text(MAKE.format(name=name))
+        click.echo(f"{place}: write make.py, run it, then fill in expect.yaml", err=True)
+    else:
+        endings = "".join(suffix for suffix in Path(capture).suffixes[-2:] if suffix in (".pcap", ".pcapng", ".gz")) or ".pcap"
+        shutil.copyfile(capture, place / f"test{endings}")
+        (place / "ORIGIN.md").write_text("TODO: who recorded it, where, when, how, and under which licence.\n")
+        click.echo(f"{place}: say in ORIGIN.md where it is from, then fill in expect.yaml", err=True)
+    click.echo(str(place))
+
+
+def _folder(folder: str | None) -> Path | None:
+    return None if folder is None else Path(folder)
