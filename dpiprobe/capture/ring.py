@@ -287,10 +287,6 @@ def _with_vlan(data: bytes, tci: int, tpid: int) -> bytes:
     return data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
 
 
-def may_capture() -> bool:
-    """Whether this process may open a packet socket."""
-    try:
-        _packet_socket(socket.SOCK_RAW).close()
-    except EnvironmentError_:
-        return False
-    return True
+def check_privilege() -> None:
+    """Raise EnvironmentError_ where this process may not open a packet socket."""
+    _packet_socket(getattr(socket, "SOCK_RAW", 3)).close()

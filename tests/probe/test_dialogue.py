@@ -1,0 +1,105 @@
+"""What is said: hellos alike but for the name, and a handshake with a page behind it."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from dpiprobe.plan.design import design
+from dpiprobe.probe.dialogue import HandshakeDialogue, HelloDialogue, crafted_hello
+from dpiprobe.tls.hello import parse
+from tests.probe.servers import server_context
+
+SERVER = "192.0.2.1:443"
+
+
+def test_control_and_test_of_equal_length_differ_in_the_name_alone() -> None:
+    plan = design(SERVER, ["blocked.example"], control="allowed.example", repetitions=1, seed=3)
+    hellos = {trial.name: crafted_hello(plan, trial) for trial in plan.trials}
+    test = hellos["blocked.example"]
+    for name, hello in hellos.items():
+        assert hello.replace(name.encode(), b"blocked.example") == test
+    assert parse(test).padding is None  # type: ignore[union-attr]
+
+
+def test_names_of_different_length_are_made_up_for_by_padding() -> None:
+    plan = design(SERVER, ["a.example", "a-much-longer.example"], control="served.example", repetitions=2, seed=3)
+    hellos = [crafted_hello(plan, trial) for trial in plan.trials]
+    assert len({len(hello) for hello in hellos}) == 1
+    assert all((parse(hello).padding or 0) > 0 for hello in hellos)  # type: ignore[union-attr]
+    assert [parse(hello).server_name for hello in hellos] == [trial.name for trial in plan.trials]  # type: ignore[union-attr]
+
+
+def test_the_same_trial_says_the_same_twice() -> None:
+    plan = design(SERVER, ["blocked.example"], control=None, repetitions=1, seed=3)
+    assert crafted_hello(plan, plan.trials[0]) == crafted_hello(plan, plan.trials[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "word", "alert"),
+    [
+        (b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76", "server_hello", None),
+        (b"\x15\x03\x03\x00\x02\x02\x70", "alert", 112),
+        (b"HTTP/1.1 400 Bad Request", "other", None),
+        (b"", None, None),
+    ],
+)
+def test_what_an_answer_starts_as(answer: bytes, word: str | None, alert: int | None) -> None:
+    dialogue = HelloDialogue(b"hello")
+    dialogue.receive(answer)
+    assert dialogue.done is bool(answer)
+    assert (dialogue.account()["answer"], dialogue.account()["alert"]) == (word, alert)
+
+
+def handshake(path: str | None, page: bytes = b"") -> HandshakeDialogue:
+    """A handshake against a server in memory, to its end."""
+    dialogue = HandshakeDialogue("served.example", path)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context().wrap_bio(incoming, outgoing, server_side=True)
+    to_server = dialogue.open()
+    answered = False
+    for _ in range(10):
+        incoming.write(to_server)
+        try:
+            server.do_handshake()
+            if path is not None and server.read(4096).startswith(b"GET /") and not answered:
+                server.write(page)
+                answered = True
+        except ssl.SSLWantReadError:
+            pass
+        to_server = dialogue.receive(outgoing.read())
+        if dialogue.done:
+            break
+    return dialogue
+
+
+def test_a_completed_handshake_tells_version_and_certificate() -> None:
+    dialogue = handshake(None)
+    account = dialogue.account()
+    assert dialogue.done
+    assert (account["answer"], account["tls_version"]) == ("completed", "TLSv1.3")
+    assert len(account["certificate_sha256"]) == 64
+    assert "http_status" not in account
+
+
+def test_a_page_is_read_to_its_declared_length() -> None:
+    account = handshake("/", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").account()
+    assert (account["http_status"], account["http_bytes"]) == (200, 43)
+
+
+def test_an_answer_that_is_not_tls_ends_the_handshake_with_the_reason() -> None:
+    dialogue = HandshakeDialogue("served.example")
+    dialogue.open()
+    dialogue.receive(b"HTTP/1.1 302 Found\r\nLocation: http://warning.example/\r\n\r\n")
+    assert dialogue.done
+    assert dialogue.account()["answer"] == "failed"
+    assert dialogue.account()["tls_error"]
+
+
+def test_a_close_in_the_middle_ends_the_handshake() -> None:
+    dialogue = HandshakeDialogue("served.example")
+    dialogue.open()
+    dialogue.receive(b"")
+    assert dialogue.done
+    assert dialogue.account()["answer"] is None
