@@ -19,8 +19,8 @@ class Punishments:
         self.until: dict[Entry, tuple[int, Key]] = {}
 
     def note(self, now: int, key: Key) -> None:
-        """A connection triggered at `now`."""
-        if self.residual is not None:
+        """A connection triggered at `now`. Copies of the hello that a kernel goes on sending do not renew its punishment."""
+        if self.residual is not None and self.until.get(self._entry(key), (0, None))[1] != key:
             self.until[self._entry(key)] = (now + self.residual.duration, key)
 
     def applies(self, now: int, key: Key) -> str | None:
