@@ -5,7 +5,8 @@ Rules of this file:
 - Sequence and acknowledgement numbers are relative as Wireshark shows them (the SYN is 0, the first byte of payload 1), and raw where
   the capture does not show where a side began.
 - Long flows keep their beginning, their end and everything that is marked; what is left out is counted.
-- Text only, the same everywhere; `*` marks evidence, so that colour is never needed.
+- Text only, the same everywhere, so that colour is never needed: `*` marks packets that let a signature's clause hold, `+` those that
+  an observation names and no signature claims.
 """
 
 from __future__ import annotations
@@ -58,28 +59,42 @@ class Rung:
     origin: int
     label: str
     detail: str
-    marks: list[str] = field(default_factory=list)
+    marks: Marks
 
 
-def marks_of(record: Mapping[str, Any]) -> dict[int, list[str]]:
-    """Packet number -> what it is evidence of: held clauses as `signature: clause`, observations as their kind."""
-    marks: dict[int, list[str]] = {}
+@dataclass(slots=True)
+class Marks:
+    """What one packet is evidence of. claims: signature -> clauses that it lets hold, the winning signature first · seen: observations."""
 
-    def add(numbers: Any, label: str) -> None:
-        for number in numbers or ():
-            labels = marks.setdefault(int(number), [])
-            if label not in labels:
-                labels.append(label)
+    claims: dict[str, list[str]] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        return bool(self.claims or self.seen)
+
+    def text(self) -> str:
+        """All of it in one phrase."""
+        return "; ".join([*(f"{signature}: {', '.join(clauses)}" for signature, clauses in self.claims.items()), *self.seen])
+
+
+def marks_of(record: Mapping[str, Any]) -> dict[int, Marks]:
+    """Packet number -> what it is evidence of, from held clauses and observations."""
+    marks: dict[int, Marks] = {}
     winner = record.get("signature")
-    matches = sorted(record.get("matches") or (), key=lambda match: match.get("signature") != winner)
-    for match in matches:
+    for match in sorted(record.get("matches") or (), key=lambda match: match.get("signature") != winner):
+        signature = printable(str(match.get("signature")))
         for clause, state in (match.get("clauses") or {}).items():
-            if state.get("state") == "held":
-                add(state.get("packets"), f"{match.get('signature')}: {clause}")
+            for number in (state.get("packets") or ()) if state.get("state") == "held" else ():
+                clauses = marks.setdefault(int(number), Marks()).claims.setdefault(signature, [])
+                if clause not in clauses:
+                    clauses.append(printable(str(clause)))
     for observation in record.get("observations") or ():
-        add(observation.get("packets"), str(observation.get("kind")))
-    return {number: [printable(label) for label in labels] for number, labels in marks.items()}
+        kind = printable(str(observation.get("kind")))
+        for number in observation.get("packets") or ():
+            seen = marks.setdefault(int(number), Marks()).seen
+            if kind not in seen:
+                seen.append(kind)
+    return marks
 
 
 def anchor(flows: Flows, flow: int) -> tuple[int, str]:
@@ -103,7 +118,7 @@ def rungs(flows: Flows, flow: int, record: Mapping[str, Any]) -> list[Rung]:
         row = int(flows.row[slot])
         number, origin = flows.number(slot), int(flows.origin[slot])
         label, detail = _describe(flows, flow, slot, row, origin)
-        out.append(Rung(number, flows.time(slot) - zero, origin, label, detail, marks.get(number, [])))
+        out.append(Rung(number, flows.time(slot) - zero, origin, label, detail, marks.get(number, Marks())))
     return out
 
 
@@ -225,7 +240,7 @@ def _gap(skipped: list[Rung]) -> str:
 
 
 def _line(rung: Rung, digits: int) -> str:
-    mark = "*" if rung.marks else " "
+    mark = "*" if rung.marks.claims else "+" if rung.marks else " "
     text = f" {rung.label} "
     if rung.origin == CLIENT:
         arrow = "--" + text + "-" * max(SHAFT - 3 - len(text), 1) + ">"
@@ -233,17 +248,21 @@ def _line(rung: Rung, digits: int) -> str:
         arrow = "<" + "-" * max(SHAFT - 3 - len(text), 1) + text + "--"
     else:  # not from either end: a third address, or a router
         arrow = "<" + "~" * max(SHAFT - 3 - len(text), 1) + text + "~x"
-    evidence = f"   <== {'; '.join(rung.marks)}" if rung.marks else ""
+    evidence = f"   <== {rung.marks.text()}" if rung.marks else ""
     return f"{mark} {rung.number:>{digits}} {duration(rung.since):>11} {pad('|' + arrow + '|', SHAFT + 2)} {rung.detail}{evidence}".rstrip()
 
 
 def _legend(all_rungs: list[Rung], record: Mapping[str, Any]) -> list[str]:
-    """What every mark stands for, with its packets, and clauses that could not be seen."""
+    """What every mark stands for, with its packets; then the clauses that this capture cannot show."""
     by_mark: dict[str, list[int]] = {}
     for rung in all_rungs:
-        for mark in rung.marks:
-            by_mark.setdefault(mark, []).append(rung.number)
-    lines = [f"* {mark}: packet{'s' * (len(numbers) != 1)} {ranges(numbers)}" for mark, numbers in by_mark.items()]
+        for signature, clauses in rung.marks.claims.items():
+            for clause in clauses:
+                by_mark.setdefault(f"* {signature}, {clause}", []).append(rung.number)
+    for rung in all_rungs:
+        for kind in rung.marks.seen:
+            by_mark.setdefault(f"+ {kind}", []).append(rung.number)
+    lines = [f"{mark}: packet{'s' * (len(numbers) != 1)} {ranges(numbers)}" for mark, numbers in by_mark.items()]
     for match in record.get("matches") or ():
         unseen = [printable(name) for name, state in (match.get("clauses") or {}).items() if state.get("state") == "not_visible"]
         if unseen:

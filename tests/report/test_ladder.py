@@ -45,7 +45,7 @@ def test_evidence_is_marked_with_its_clause_and_observation(flows: Flows) -> Non
     lines = ladder.draw(flows, 0, RECORD)
     assert [line.split()[1] for line in lines if line.startswith("* ") and "<==" in line] == ["64", "65"]
     assert any(line.endswith("<== box: resets; reset") for line in lines)
-    assert "* box: resets: packets 64-65" in lines
+    assert "* box, resets: packets 64-65" in lines and "+ reset: packet 64" in lines
     assert not any("wound" in line for line in lines)  # a clause that failed is no evidence
     assert "  box: not visible in this capture: seen" in lines
 
@@ -78,7 +78,7 @@ def test_a_long_flow_keeps_its_ends_and_its_evidence() -> None:
     flows = settle(from_rows(rows, [bytes([192, 0, 2, 1]), bytes([198, 51, 100, 7])], b""))
     record = flow(1, matches=[], observations=[{"kind": "close", "packets": [100]}])
     short = ladder.draw(flows, 0, record)
-    assert any(line.startswith("* ") and " 100 " in line for line in short)
+    assert any(line.startswith("+ ") and " 100 " in line for line in short)
     assert sum("packets left out" in line for line in short) == 2
     assert len(ladder.draw(flows, 0, record, everything=True)) > 200
 
