@@ -74,10 +74,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """How the control fares at the same server: completes, fails or absent."""
+    """How the control fares at the same server (completes, fails or absent), and what its flows show (medians of flow features)."""
 
     name: str
     states: tuple[str, ...]
+    predicates: tuple[Predicate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def clause_to_plain(clause: Clause) -> list[Any]:
         case Flow():
             return ["flow", clause.name, _plain_predicates(clause.predicates)]
         case Control():
-            return ["control", clause.name, list(clause.states)]
+            return ["control", clause.name, list(clause.states), _plain_predicates(clause.predicates)]
         case Compare():
             return ["compare", clause.name, _plain_predicates(clause.predicates), clause.certificate]
         case Across():
@@ -180,7 +181,7 @@ def clause_from_plain(plain: list[Any]) -> Clause:
         case "flow":
             return Flow(name, _predicates(rest[0]))
         case "control":
-            return Control(name, tuple(rest[0]))
+            return Control(name, tuple(rest[0]), _predicates(rest[1]))
         case "compare":
             return Compare(name, _predicates(rest[0]), rest[1])
         case "across":

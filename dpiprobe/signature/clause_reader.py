@@ -60,7 +60,7 @@ def read_clause(name: str, node: Node) -> Clause | None:
         case "flow":
             return Flow(name, predicates(inner, FLOW_FEATURES))
         case "control":
-            return Control(name, inner.words(CONTROL_STATES))
+            return _control(name, inner)
         case "compare":
             return _compare(name, inner)
         case "across":
@@ -169,6 +169,15 @@ def _absent(name: str, node: Node) -> Absent | None:
     rest = Node(node.document, node.path, {k: v for k, v in node.value.items() if k != "within"}, node.problems)
     packets = _packets(name, rest, ("from", "flags", "has", "lacks", "reached_server", "after"))
     return Absent(name, packets, within or 1)
+
+
+def _control(name: str, node: Node) -> Control | None:
+    if not isinstance(node.value, dict):
+        return Control(name, node.words(CONTROL_STATES))
+    if "state" not in node.value:
+        node.problem("control lacks 'state'")
+        return None
+    return Control(name, node.child("state").words(CONTROL_STATES), predicates(node, FLOW_FEATURES, ("state",)))
 
 
 def _compare(name: str, node: Node) -> Compare:

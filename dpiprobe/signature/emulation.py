@@ -9,7 +9,7 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
       then:                         # what happens to the other packets of the flow from the trigger on
         to_server: pass             #   pass | drop
         to_client: pass             #   pass | drop
-        after: {bytes: 18000}       #   {bytes: N} | {packets: N} : only after the server sent so much payload (so many packets with payload)
+        after: {bytes: 18000}       #   {bytes: N} | {packets: N} : only after the server sent so much (payload bytes; packets of any kind)
       delay: 2 ms                   # how long the box takes to react; {random: [2 ms, 60 ms]} draws once a reaction
       send:                         # packets it makes, in this order
         - to: client                # client | server | both : to the client in the server's name, and the other way round
@@ -29,6 +29,9 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
           options: none             # none | copy (the trigger's TCP options)
           payload: "text"           # text (UTF-8) | {hex: "01 02"} | {zeros: 6}
           reserved_bits: 0          # 0..7, the three bits that RFC 9293 reserves
+        - to: client                # or, instead of `flags`, an ICMP error from the box's own address that quotes the trigger:
+          icmp: admin_prohibited    #   admin_prohibited | host_prohibited | net_prohibited | host_unreachable | net_unreachable | port_unreachable
+                                    #   with copies, spacing, ipid, df, ttl, tos as above
       throttle: {rate: 8 kB/s, how: shape}       # shape (queue) | police (drop); what the server sends in a triggered flow
       proxy: {answer: close}        # close | alert | drop : a terminating proxy for every name, which refuses the blocked one so
       residual: {what: drop, for: 8 s, same: [client, server, port]}   # drop | rst : afterwards, to other connections alike in these
@@ -46,6 +49,11 @@ Path = tuple[str | int, ...]
 
 FLAG_BITS = {"F": 0x001, "S": 0x002, "R": 0x004, "P": 0x008, "A": 0x010, "U": 0x020, "E": 0x040, "C": 0x080, "N": 0x100}
 TIME_UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+# RFC 792, RFC 1812 section 5.2.7.1: (type, code)
+ICMP_ERRORS = {
+    "net_unreachable": (3, 0), "host_unreachable": (3, 1), "port_unreachable": (3, 3),
+    "net_prohibited": (3, 9), "host_prohibited": (3, 10), "admin_prohibited": (3, 13),
+}  # fmt: skip
 RATE_UNITS = {"B/s": 1, "kB/s": 1_000, "MB/s": 1_000_000, "bit/s": 1 / 8, "kbit/s": 125, "Mbit/s": 125_000}
 
 
@@ -79,6 +87,7 @@ class Send:
     copy_options: bool = False
     payload: bytes = b""
     reserved_bits: int = 0
+    icmp: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +288,12 @@ def _send(node: object, path: Path, problems: list[Problem]) -> Send:
     to = read.choice("to", ("client", "server", "both"), "client")
     flags = read.take("flags")
     bits = 0x004
-    if not isinstance(flags, str) or not flags or set(flags) - set(FLAG_BITS) or len(set(flags)) != len(flags):
+    icmp = ICMP_ERRORS.get(read.choice("icmp", tuple(ICMP_ERRORS), ""))
+    if icmp is not None:
+        for key in ("flags", "seq", "seq_offsets", "windows", "ack", "window", "options", "payload", "reserved_bits"):
+            if key in read.node:
+                read.problem(key, "an ICMP error has none; leave this out or leave `icmp` out")
+    elif not isinstance(flags, str) or not flags or set(flags) - set(FLAG_BITS) or len(set(flags)) != len(flags):
         read.problem("flags", f"{_show(flags)} is not made of the letters {' '.join(FLAG_BITS)}" if "flags" in read.node else "is missing, for example RA")
     else:
         bits = sum(FLAG_BITS[letter] for letter in flags)
@@ -307,6 +321,7 @@ def _send(node: object, path: Path, problems: list[Problem]) -> Send:
         copy_options=read.choice("options", ("none", "copy"), "none") == "copy",
         payload=_payload(read),
         reserved_bits=read.number("reserved_bits", 0, 7, 0),
+        icmp=icmp,
     )
     read.finish()
     return send

@@ -21,6 +21,10 @@ COMPILED_FORMAT = 1
 NARROW = 1024
 """A predicate that lets more values pass than this distinguishes nobody (GFW III's IP IDs span 30 values). Chosen here; unverified."""
 
+EARLY = 0.5
+"""A packet that arrives within this part of the smallest round trip cannot come from the server (design section 5; a genuine alert of
+Cloudflare came at 0.34 of a slow handshake, hence the smallest round trip of any kind)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
@@ -143,6 +147,8 @@ def _distinctive(clause: Packets) -> list[str]:
 def _is_distinctive(predicate: Predicate, clause: Packets) -> bool:
     feature = PACKET_FEATURES[predicate.feature]
     test = predicate.test
+    if feature.name == "delay_over_rtt":  # early arrival is sufficient alone (design section 5)
+        return not test.negated and all(high is not None and high <= EARLY for _, high in test.intervals)
     if not feature.distinctive or feature.name == "ttl_initial":
         return False
     if feature.kind in ("bytes", "text"):

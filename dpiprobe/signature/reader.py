@@ -15,7 +15,7 @@ from typing import Any
 from dpiprobe.errors import SignatureError
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
 from dpiprobe.signature.clause import Absent, Across, Clause, Packets
-from dpiprobe.signature.clause_reader import predicates, read_clause
+from dpiprobe.signature.clause_reader import KINDS, predicates, read_clause
 from dpiprobe.signature.emulation import parse_emulation
 from dpiprobe.signature.model import VERBS, Signature, Trigger
 from dpiprobe.signature.node import Node, kind_of
@@ -185,7 +185,7 @@ def _unverified(node: Node, data: dict[str, Any]) -> None:
         if name == "emulate" and "emulate" in data:
             continue
         clause = next((data[v][name] for v in VERBS if isinstance(data.get(v), dict) and name in data[v]), None)
-        inner = next((clause[k] for k in ("absent", "flow", "compare", "across", "earlier") if k in clause), clause) if isinstance(clause, dict) else None
+        inner = next((clause[k] for k in KINDS if isinstance(clause.get(k), dict)), clause) if isinstance(clause, dict) else None
         if not isinstance(inner, dict) or key not in inner:
             element.problem(f"unverified names {element.value!r}, which is no `clause.field` of this file")
 

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dpiprobe.observe.table import SuspectTable
-from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, SeenAt
+from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, Predicate, SeenAt
 from dpiprobe.signature.match import ClauseState, Match
 
 Unknown = ClauseState("not_visible")
@@ -27,6 +27,7 @@ class Context:
 
     control: completes, fails or absent (None: not known) · outcome: words of design section 4 · client, server, port, name: what a flow
     is keyed by · start: ns · matches: of the first pass that are not pending · ratios: flow feature -> test divided by control
+    control_values: flow feature -> median over the flow's controls (durations in ns, choices and flags by index)
     certificate: same or differs · seen_at: client, server or both · table: needed by `across` alone
     """
 
@@ -39,6 +40,7 @@ class Context:
     start: Sequence[int]
     matches: Sequence[Match] = ()
     ratios: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    control_values: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     certificate: Sequence[str | None] = ()
     seen_at: Sequence[str | None] = ()
     table: SuspectTable | None = None
@@ -101,7 +103,8 @@ class _Judge:
     def _clause(self, clause: Clause, match: Match) -> ClauseState:
         match clause:
             case Control():
-                return _one_of(self._context.control, match.flow, clause.states)
+                states = [_one_of(self._context.control, match.flow, clause.states)]
+                return _all(states + _measured(clause.predicates, self._context.control_values, match.flow))
             case SeenAt():
                 return _one_of(self._context.seen_at, match.flow, clause.ends)
             case Compare():
@@ -116,11 +119,7 @@ class _Judge:
         states = []
         if clause.certificate is not None:
             states.append(_one_of(self._context.certificate, flow, (clause.certificate,)))
-        for predicate in clause.predicates:
-            column = self._context.ratios.get(predicate.feature, ())
-            value = column[flow] if flow < len(column) else None
-            states.append(Unknown if value is None else ClauseState("held" if predicate.test.accepts(float(value)) else "failed"))
-        return _all(states)
+        return _all(states + _measured(clause.predicates, self._context.ratios, flow))
 
     def _across(self, clause: Across, match: Match) -> ClauseState:
         table = self._context.table
@@ -172,6 +171,16 @@ def _first_row(match: Match, clause: str) -> int | None:
     """The row of the clause's first claimed packet."""
     first = min(match.clauses[clause].packets, default=None)
     return next((row for row, number in zip(match.rows, match.packets, strict=False) if number == first), None)
+
+
+def _measured(predicates: tuple[Predicate, ...], columns: Mapping[str, Sequence[float | None]], flow: int) -> list[ClauseState]:
+    """The state of each predicate on a column of the context."""
+    states = []
+    for predicate in predicates:
+        column = columns.get(predicate.feature, ())
+        value = column[flow] if flow < len(column) else None
+        states.append(Unknown if value is None else ClauseState("held" if predicate.test.accepts(float(value)) else "failed"))
+    return states
 
 
 def _one_of(column: Sequence[str | None], flow: int, words: tuple[str, ...]) -> ClauseState:

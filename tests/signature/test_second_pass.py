@@ -36,6 +36,12 @@ def test_control_says_how_the_control_fares_and_unknown_is_no_match() -> None:
     assert [m.flow for m in held] == [0] and not held[0].pending
 
 
+def test_control_may_ask_what_the_controls_show() -> None:
+    split = "{control: {state: completes, split_round_trips: at least 1.7}}"
+    held = run(split, resets(3), control=["completes"] * 3, control_values={"split_round_trips": [5.0, 1.0, None]})
+    assert [m.flow for m in held] == [0]
+
+
 def test_seen_at_names_the_end() -> None:
     assert [m.flow for m in run("{seen_at: [client, both]}", resets(3), seen_at=["client", "server", None])] == [0]
 
