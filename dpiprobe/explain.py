@@ -14,6 +14,7 @@ from dpiprobe.capture.model import Capture
 from dpiprobe.flow.flows import Flows
 from dpiprobe.flow.settle import settle
 from dpiprobe.observe.build import Observed, observe
+from dpiprobe.plan.comment import plan_in
 from dpiprobe.plan.plan import Plan, Trial, trials_by_endpoint
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.match import Match, first_pass
@@ -52,14 +53,14 @@ def explain(
 ) -> Explanation:
     """Explain one capture.
 
-    plan: says which flow was which trial · controls: names that are known to be served at the addresses in the capture ·
-    server_side: the same connections as seen at the server
+    plan: says which flow was which trial; where none is given, the one in the capture's comments
+    controls: names that are known to be served at the addresses in the capture · server_side: the same connections as seen at the server
     """
     flows = settle(capture.packets)
     observed = observe(flows)
     first = first_pass(database, observed)
     outcomes = [outcome_of(FlowView(observed, f)) for f in range(len(flows))]
-    roles = roles_of(flows, plan)
+    roles = roles_of(flows, plan if plan is not None else plan_in(capture.comments))
     chosen = choose_controls(observed, outcomes, roles, controls)
     matches = settle_claims(second_pass(first, _context(observed, outcomes, chosen, [m for m in first if not m.pending])))
     judge = Judge(observed, outcomes, chosen, matches, roles)
