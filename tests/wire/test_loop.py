@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from array import array
 from struct import pack
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -226,3 +228,19 @@ def test_any_transport_has_a_status(payload: bytes, frame: type, version: int, p
     datagram = ip(*ends, protocol, payload)
     packet = parse_packet(frame(datagram), 1 if frame is ethernet else loop.RAW)
     assert packet is None or packet.version == version
+
+
+def test_the_loop_gives_the_same_over_bytes_and_over_arrays() -> None:
+    frames = [frame for _, frame in (*FRAMES.values(), *FRAMES6.values())]
+    links = [link for link, _ in (*FRAMES.values(), *FRAMES6.values())]
+    buf = b"".join(frames)
+    ends = np.cumsum([len(f) for f in frames])
+    starts = ends - [len(f) for f in frames]
+    n = len(frames)
+    plain, plain_status = array("q", (-1,)) * (n * loop.WIDTH), array("q", (0,)) * n
+    loop.decode_frames(buf, starts.tolist(), ends.tolist(), links, n, plain, plain_status)
+    out, status = np.full(n * loop.WIDTH, -1, np.int64), np.zeros(n, np.int64)
+    octets: Any = np.frombuffer(buf, np.uint8)
+    columns: Any = (starts, ends, np.array(links), n, out, status)
+    loop.decode_frames(octets, *columns)
+    assert (plain.tolist(), plain_status.tolist()) == (out.tolist(), status.tolist())
