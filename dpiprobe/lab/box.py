@@ -68,14 +68,14 @@ class Flow:
 
 
 class EmulatedBox:
-    """The device of one emulation; `names` are blocked with all below them, `addresses` are what a `syn` trigger blocks."""
+    """The device of one emulation; `names` are blocked with all below them, `addresses` by a `syn` trigger; `own` is the box's address."""
 
-    def __init__(self, emulation: Emulation, names: frozenset[str], addresses: frozenset[bytes], rng: random.Random) -> None:
+    def __init__(self, emulation: Emulation, names: frozenset[str], addresses: frozenset[bytes], rng: random.Random, own: bytes) -> None:
         self.emulation, self.names, self.addresses, self.rng = emulation, names, addresses, rng
         self.flows: dict[Key, Flow] = {}
         self.events: list[dict[str, object]] = []
         self.punishments = Punishments(emulation.residual)
-        self.maker = inject.Maker(emulation, rng)
+        self.maker = inject.Maker(emulation, rng, own)
 
     def wake_at(self) -> int | None:
         """It never acts but on a packet."""
@@ -141,9 +141,8 @@ class EmulatedBox:
     def _from_server(self, now: int, flow: Flow, seen: Segment, packet: bytes) -> list[Emit]:
         if flow.triggered:
             active = self._then(flow)
-            if seen.payload:
-                flow.bytes_since += len(seen.payload)
-                flow.packets_since += 1
+            flow.bytes_since += len(seen.payload)
+            flow.packets_since += 1
             if active and self.emulation.then.to_client == "drop":
                 return []
             if self.emulation.throttle is not None:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Iterable
 
 from dpiprobe.errors import UsageError
+from dpiprobe.lab import topology
 from dpiprobe.lab.box import Box, EmulatedBox, NoBox
 from dpiprobe.lab.proxy import ProxyBox
 from dpiprobe.signature.emulation import parse_emulation
@@ -25,4 +26,4 @@ def make(node: object, names: Iterable[str], addresses: Iterable[str], rng: rand
     lower = frozenset(name.lower().rstrip(".") for name in names)
     if emulation.proxy is not None:
         return ProxyBox(emulation, lower, rng)
-    return EmulatedBox(emulation, lower, frozenset(socket.inet_aton(address) for address in addresses), rng)
+    return EmulatedBox(emulation, lower, frozenset(socket.inet_aton(address) for address in addresses), rng, socket.inet_aton(topology.BOX))

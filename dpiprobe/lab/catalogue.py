@@ -43,23 +43,23 @@ CATALOGUE: tuple[Entry, ...] = (
                   {"to": "server", "flags": "R", "copies": 1, "ipid": "random", "ttl": 64}]},
     ),
     Entry(
-        "drop-hello", "drop-hello", "swallows the hello and every copy of it, and says nothing",
+        "drop-hello", "drop.hello", "swallows the hello and every copy of it, and says nothing",
         {"trigger": "client_hello", "hello": "drop"},
     ),
     Entry(
-        "proxy-close", "proxy-close", "terminates every connection, relays allowed names, closes those that ask for a blocked one",
+        "proxy-close", "proxy.close", "terminates every connection, relays allowed names, closes those that ask for a blocked one",
         {"trigger": "client_hello", "proxy": {"answer": "close"}},
     ),
     Entry(
-        "throttle-shape", "throttle-shape", "queues what the server sends in flows with a blocked name, 8 kB/s",
+        "throttle-shape", "throttle.shape", "queues what the server sends in flows with a blocked name, 8 kB/s",
         {"trigger": "client_hello", "throttle": {"rate": "8 kB/s", "how": "shape"}},
     ),
     Entry(
-        "throttle-police", "throttle-police", "drops what exceeds 16 kB/s in flows with a blocked name",
+        "throttle-police", "throttle.police", "drops what exceeds 16 kB/s in flows with a blocked name",
         {"trigger": "client_hello", "throttle": {"rate": "16 kB/s", "how": "police"}},
     ),
     Entry(
-        "residual-drop", "residual-drop", "swallows the hello and for 8 s everything else between this client and that server's port",
+        "residual-drop", "residual.drop", "swallows the hello and for 8 s everything else between this client and that server's port",
         {"trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "8 s", "same": ["client", "server", "port"]}},
     ),
 )

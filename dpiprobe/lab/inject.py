@@ -35,8 +35,8 @@ class Context:
 class Maker:
     """Makes the reactions of one box."""
 
-    def __init__(self, emulation: Emulation, rng: random.Random) -> None:
-        self.emulation, self.rng = emulation, rng
+    def __init__(self, emulation: Emulation, rng: random.Random, address: bytes) -> None:
+        self.emulation, self.rng, self.address = emulation, rng, address
         self.counter = rng.randrange(0x10000)
 
     def reaction(self, context: Context) -> list[Made]:
@@ -75,6 +75,10 @@ class Maker:
             window = self.rng.randrange(0x10000)
         if send.window_ttl_plus is not None:
             window = ttl + send.window_ttl_plus
+        if send.icmp is not None:
+            here, there = self.address, seen.source if to == "client" else seen.destination
+            quoted = segment.build(seen)
+            return segment.icmp_error(here, there, *send.icmp, quoted, ttl=ttl, ip_id=int(ipid) & 0xFFFF, df=send.df, tos=send.tos)
         seq, ack = self._numbers(send, to, context)
         to_client = to == "client"
         return segment.build(

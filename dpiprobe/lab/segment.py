@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from dpiprobe.wire.build import icmp_error, tcp_packet
+from dpiprobe.wire.build import icmp, ipv4, tcp_packet
 from dpiprobe.wire.checksum import internet_checksum
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
@@ -87,8 +87,16 @@ def decrement_ttl(packet: bytes) -> bytes | None:
 
 
 def time_exceeded(packet: bytes, router: bytes) -> bytes:
-    """ICMP time exceeded in transit (11/0) from `router`, quoting the header and 28 bytes after it, so the whole TCP header of most probes."""
-    return icmp_error(router, packet[12:16], 11, 0, packet, quote_length=(packet[0] & 15) * 4 + 28)
+    """ICMP time exceeded in transit (11/0) from `router` to whoever sent the packet."""
+    return icmp_error(router, packet[12:16], 11, 0, packet)
+
+
+def icmp_error(
+    source: bytes, destination: bytes, kind: int, code: int, quoted: bytes, *, ttl: int = 64, ip_id: int = 0, df: bool = False, tos: int = 0
+) -> bytes:
+    """A whole ICMP error that quotes the IP header and 28 bytes after it, the TCP header of most packets (RFC 1812 section 4.3.2.3: as much as fits)."""
+    message = icmp(kind, code, 0, quoted[: (quoted[0] & 15) * 4 + 28])
+    return ipv4(source, destination, 1, message, ttl=ttl, ip_id=ip_id, df=df, tos=tos)
 
 
 def after(one: int, two: int) -> int:

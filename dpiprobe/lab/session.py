@@ -268,6 +268,7 @@ class Lab:
         if node not in topology.NODES:
             raise UsageError(f"there is no node {node!r} in the lab; there are: {', '.join(topology.NODES)}")
         words = [os.fspath(word) for word in argv]
+        inherited = _environment() if words[0] == sys.executable else dict(os.environ)  # another Python must not get this one's modules
         fds: list[int] = []
         close: list[int] = []
         files: list[Any] = []
@@ -291,8 +292,7 @@ class Lab:
                 fds.append(fd)
                 files.append(file)
             answer = self._ask(
-                {"op": "spawn", "node": node, "argv": words, "cwd": os.fspath(cwd or Path.cwd()),
-                 "env": {**_environment(), **self.environment, **(env or {})}}, fds,
+                {"op": "spawn", "node": node, "argv": words, "cwd": os.fspath(cwd or Path.cwd()), "env": {**inherited, **self.environment, **(env or {})}}, fds,
             )
         except BaseException:
             for file in files:

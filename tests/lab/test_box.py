@@ -148,7 +148,9 @@ def test_bytes_that_hold_no_blocked_name_pass_untouched(data: bytes, cuts: list[
             at = cut
 
 
-@pytest.mark.parametrize(("name", "blocked"), [("blocked.example", True), ("www.BLOCKED.example", True), ("unblocked.example", False), ("blocked.example.org", False)])
+@pytest.mark.parametrize(
+    ("name", "blocked"), [("blocked.example", True), ("www.BLOCKED.example", True), ("unblocked.example", False), ("blocked.example.org", False)]
+)
 def test_names_below_a_blocked_one_are_blocked(name: str, blocked: bool) -> None:
     device = box({"hello": "drop"})
     handshake(device)
@@ -164,6 +166,16 @@ def test_http_host_and_syn_triggers() -> None:
     seen = segment.parse(reset.packet)
     assert seen is not None
     assert (seen.seq, seen.ack) == (0, ISS + 1), "RFC 9293 3.10.7.1: a reset to a SYN acknowledges it"
+
+
+def test_an_icmp_error_comes_from_the_box_and_quotes_the_hello() -> None:
+    device = box({"hello": "drop", "send": [{"to": "client", "icmp": "admin_prohibited", "ttl": 255}]})
+    handshake(device)
+    (emit,) = device.packet(0, "client", from_client("PA", ISS + 1, HELLO))
+    assert emit.packet[12:20] == socket.inet_aton("198.18.2.2") + CLIENT
+    assert (emit.packet[8], emit.packet[20], emit.packet[21]) == (255, 3, 13)
+    assert emit.packet[40:48] == CLIENT + SERVER
+    assert emit.packet[48:56] == from_client("PA", ISS + 1, HELLO)[20:28], "ports and sequence number"
 
 
 def test_what_follows_the_trigger_can_be_dropped_by_direction_and_after_a_count() -> None:

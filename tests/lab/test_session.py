@@ -13,7 +13,7 @@ import pytest
 
 from dpiprobe.errors import EnvironmentError_, UsageError
 from dpiprobe.lab.session import Lab, _why, available
-from tests.lab.scene import packets
+from tests.lab.scene import packets, visit
 
 pytestmark = pytest.mark.usefixtures("lab_here")
 
@@ -190,9 +190,7 @@ for ttl in (1, 2, 3):
 def test_the_box_tells_its_truth() -> None:
     with Lab("in-path-reset", signatures={}) as lab:
         assert lab.truth() == []
-        lab.run_in("client", [sys.executable, "-c", "import socket,ssl,os; "
-                   "ssl._create_unverified_context().wrap_socket(socket.create_connection((os.environ['DPIPROBE_LAB_SERVER'], 443)), server_hostname='blocked.example')"],
-                   capture_output=True)
+        visit(lab, {"name": "blocked.example"})
         assert [event["kind"] for event in lab.truth()] == ["trigger", "inject"]
 
 
