@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--get", metavar="PATH", help="With --handshake: fetch this page too (at most 1 MiB), to see throttling.")
 @click.option("--seed", type=int, help="Decides order, random names and hellos; drawn and recorded where it is not given.")
 @click.option("--vantage", metavar="TEXT", help="Where this machine stands, for the record (network, place).")
+@click.option("--signatures", "signatures", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
 @click.option("-o", "--out", metavar="DIR", help="The run folder; runs/... where it is not given.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Records as JSON lines, as of analyze; with --dry-run the plan as JSON.")
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def probe(
     ctx: click.Context, server: str, names: tuple[str, ...], control: str | None, repetitions: int, port: int, version: int | None,
     interface: str | None, rate: float, timeout: float, wait: float, handshake: bool, get: str | None, seed: int | None, vantage: str | None,
-    out: str | None, dry_run: bool, as_json: bool,
+    signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Probe one server with names and controls, record every packet, and say what happens to each name.
 
@@ -84,7 +85,7 @@ def probe(
     from dpiprobe.run.explained import explain_run
     from dpiprobe.run.folder import RunFolder
 
-    database = load_signatures(None)
+    database = load_signatures(signatures)
     folder = RunFolder.create(Path(out) if out is not None else default_folder(target, time.time_ns()))
     _stop_on_sigterm()
     done = conduct(plan, target, folder, interface=interface, vantage=vantage, arguments=sys.argv[1:], observer=_observer(speak))

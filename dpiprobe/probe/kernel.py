@@ -30,6 +30,7 @@ POLL = 0.05  # seconds between looks at how sending goes
 _MS = 1_000_000
 
 # struct tcp_info of linux/tcp.h: eight bytes, then 32-bit fields
+_CLOSED = 7  # TCP_CLOSE, the first byte
 _UNACKNOWLEDGED_AT, _RTT_AT, _TOTAL_RETRANSMISSIONS_AT = 24, 68, 100
 
 _ENDS: dict[int, End] = {
@@ -135,15 +136,21 @@ class _Driver:
             if ready:
                 self._finish_connect()
         elif ready:
+            self._look()  # before reading: what is acknowledged by now is not a matter of what is read
             self._pull()  # before sending: an error that a send fetches would hide what came before it
             if self._pending and self._reading and ready[0][1] & select.POLLOUT:
                 self._push()
         if self._machine.state == "done":
             return
-        if self._connected and self._reading:
-            unacknowledged, retransmissions, _ = self._info()
-            self._feed(Progress(time.monotonic_ns(), unacknowledged, retransmissions))
+        self._look()
         self._feed(Tick(time.monotonic_ns()))
+
+    def _look(self) -> None:
+        """Tell the machine how sending goes; a connection that was reset has forgotten what was acknowledged."""
+        if self._connected and self._reading and self._machine.state != "done":
+            state, unacknowledged, retransmissions, _ = self._info()
+            if state != _CLOSED:
+                self._feed(Progress(time.monotonic_ns(), unacknowledged, retransmissions))
 
     def abandon(self) -> None:
         """Reset the connection, whatever its state."""
@@ -156,7 +163,7 @@ class _Driver:
             return
         self._connected = True
         self._watch()
-        _, _, rtt = self._info()
+        _, _, _, rtt = self._info()
         self._feed(Connected(time.monotonic_ns(), rtt * 1000 or None))
 
     def _lost(self, code: int) -> None:
@@ -222,12 +229,12 @@ class _Driver:
     def _linger_off(self) -> None:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    def _info(self) -> tuple[int, int, int]:
-        """Segments not acknowledged, retransmissions in total, smoothed round trip in microseconds."""
+    def _info(self) -> tuple[int, int, int, int]:
+        """State, segments not acknowledged, retransmissions in total, smoothed round trip in microseconds."""
         raw = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
         at = (_UNACKNOWLEDGED_AT, _TOTAL_RETRANSMISSIONS_AT, _RTT_AT)
         unacknowledged, retransmissions, rtt = (int(struct.unpack_from("=I", raw, place)[0]) for place in at)
-        return unacknowledged, retransmissions, rtt
+        return raw[0], unacknowledged, retransmissions, rtt
 
 
 def _allow_descriptors(wanted: int) -> None:
