@@ -73,6 +73,54 @@ def _lab(
     return Lab(box, blocked=blocked, behaviours=dict(behaviours), delay=delay, loss=loss / 100, body=body, seed=seed)
 
 
+_NAME = click.option("--name", default="lab", show_default=True, help="Which standing lab.")
+
+
+@lab.command("up")
+@click.argument("box")
+@_NAME
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_conditions
+def up(
+    box: str, name: str, as_json: bool, blocked: tuple[str, ...], behaviours: tuple[tuple[str, str], ...], delay: tuple[float, float], loss: float,
+    body: int, seed: int | None,
+) -> None:  # fmt: skip
+    """Stand a lab up and leave it standing, for `lab exec`; it stays until `lab down`."""
+    from dpiprobe.lab import standing
+
+    told = standing.up(name, {
+        "box": box, "blocked": list(blocked), "behaviours": dict(behaviours), "delay": list(delay), "loss": loss / 100, "body": body, "seed": seed,
+    })  # fmt: skip
+    if as_json:
+        from dpiprobe.report.jsonl import line
+
+        click.echo(line({"format": "dpiprobe/1", "kind": "lab", "name": name, **told}))
+        return
+    click.echo(f"{name}: box {box}, client {told['client']}, server {told['server']}, blocked {told['DPIPROBE_LAB_BLOCKED']}")
+    click.echo("run programs in it with: dpiprobe lab exec client -- COMMAND", err=True)
+
+
+@lab.command("exec")
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@_NAME
+def execute(node: str, command: tuple[str, ...], name: str) -> None:
+    """Run COMMAND in a node (client, r1, box, r2, server) of a standing lab; its exit code is returned."""
+    from dpiprobe.lab import standing
+
+    status = standing.execute(name, node, command)
+    sys.exit(status if status >= 0 else 128 - status)
+
+
+@lab.command("down")
+@_NAME
+def down(name: str) -> None:
+    """Take a standing lab down, with all that runs in it."""
+    from dpiprobe.lab import standing
+
+    standing.down(name)
+
+
 @lab.command("run", options_metavar="[OPTIONS]")
 @click.argument("box")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")

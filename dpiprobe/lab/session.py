@@ -43,7 +43,7 @@ def available() -> str | None:
         __import__("cryptography")
     except ImportError as missing:
         return f"the lab needs the package {missing.name}; install dpiprobe[lab]"
-    done = subprocess.run([sys.executable, "-c", _START, "--check"], env=_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", _START, "--check"], env=package_environment(), capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else _why(done.stdout.strip() or done.stderr.strip()[-200:])
 
 
@@ -62,8 +62,8 @@ def _why(reason: str) -> str:
     return f"this system does not let us make network namespaces ({reason}); {advice} (in a container: allow user namespaces, or run it privileged)"
 
 
-def _environment() -> dict[str, str]:
-    """The holder must find this very package, also where it is not installed."""
+def package_environment() -> dict[str, str]:
+    """This process's environment, so that a child with the same Python finds this very package, also where it is not installed."""
     root = str(Path(__file__).resolve().parents[2])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([root, *(p for p in sys.path if p)]))}
 
@@ -191,6 +191,11 @@ class Lab:
         self.how = ""
 
     @property
+    def standing(self) -> bool:
+        """It has been started and is still there."""
+        return self._state == "ready" and not self._gone
+
+    @property
     def settle(self) -> float:
         """Seconds after which nothing that was sent is still under way: one round trip and a little."""
         return 2 * (self.near + self.far) / 1e9 + 0.05
@@ -219,7 +224,7 @@ class Lab:
             with theirs:
                 self._holder = subprocess.Popen(
                     [sys.executable, "-c", _START, str(theirs.fileno()), str(me)],
-                    pass_fds=(theirs.fileno(), me), env=_environment(), stdin=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(), me), env=package_environment(), stdin=subprocess.DEVNULL,
                 )
             self._control = ours
             threading.Thread(target=self._listen, name="lab-control", daemon=True).start()
@@ -268,7 +273,7 @@ class Lab:
         if node not in topology.NODES:
             raise UsageError(f"there is no node {node!r} in the lab; there are: {', '.join(topology.NODES)}")
         words = [os.fspath(word) for word in argv]
-        inherited = _environment() if words[0] == sys.executable else dict(os.environ)  # another Python must not get this one's modules
+        inherited = package_environment() if words[0] == sys.executable else dict(os.environ)  # another Python must not get this one's modules
         fds: list[int] = []
         close: list[int] = []
         files: list[Any] = []
@@ -387,9 +392,10 @@ class Lab:
             raise EnvironmentError_(f"the lab gave no answer ({self._trouble or 'it ended'}); start a new one")
         if "error" in answer:
             number = answer.get("errno")
-            what = f"{request['argv'][0]}: " if "argv" in request else ""
+            if "argv" in request and number:
+                answer["error"] = f"cannot run {request['argv'][0]} ({os.strerror(number)})"
             advice = "is it installed, and is its path right?" if number == errno.ENOENT else "see the lines above"
-            raise EnvironmentError_(f"{what}{answer['error']}; {advice}")
+            raise EnvironmentError_(f"{answer['error']}; {advice}")
         return answer
 
     def _listen(self) -> None:
