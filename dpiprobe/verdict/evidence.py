@@ -77,9 +77,9 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
         return []
     candidates = dict.fromkeys(resets, "rst")
     for slot in view.server_words:
-        if slot > view.hello and (view.flags[view.at(slot)] & FIN or (view.length[view.at(slot)] and _plaintext(view, slot))):
-            if not (0 <= view.closed_by_us < slot):
-                candidates[slot] = content_technique(view, slot)
+        speaks = view.flags[view.at(slot)] & FIN or (view.length[view.at(slot)] and _plaintext(view, slot))
+        if slot > view.hello and speaks and not 0 <= view.closed_by_us < slot:
+            candidates[slot] = content_technique(view, slot)
     found: list[Evidence] = []
     for slot, technique in sorted(candidates.items()):
         sent = _trigger_before(view, slot)

@@ -17,7 +17,8 @@ from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import EARLY_SAMPLES, content_technique, find, ms, standing_resets
+from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, standing_resets
+from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.residual import punished
 from dpiprobe.verdict.silence import dropped_hello, stalls
@@ -27,8 +28,6 @@ from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 
 CONFIDENCE = ("low", "medium", "high")
 NO_FAILURE_OF_NAME = frozenset({"aborted"})
-FULL_TRIES = 3
-"""SYN transmissions after which an address counts as unanswered rather than unlucky (as for hellos, design section 4 (b))."""
 
 
 class Judge:
@@ -47,6 +46,7 @@ class Judge:
         self.samples = server_round_trips(observed.flows)[1]
         self.slot_of = {int(n): int(s) for n, s in zip(observed.number, observed.slot, strict=True)}
         self.view = lru_cache(maxsize=None)(lambda f: FlowView(observed, f))
+        self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
     def judgements(self) -> list[Judgement]:
         """All verdicts."""
@@ -134,7 +134,7 @@ class Judge:
             else:
                 judgement.reasons.append("the connection worked")
         else:
-            self._excuse(judgement, found, because)
+            self.excuses.excuse(judgement, found, because)
         if judgement.technique is None or judgement.verdict in ("ok", "down"):
             judgement.technique, judgement.techniques = None, []
         else:
@@ -232,150 +232,6 @@ class Judge:
             return "the server never acknowledged the hello: it was swallowed"
         return None
 
-    # ---- what cannot be blamed
-
-    def _excuse(self, judgement: Judgement, found: list[Evidence], because: str | None) -> None:
-        f, word = judgement.flow, self.outcomes[judgement.flow].word
-        view = self.view(f)
-        judgement.verdict = "insufficient"
-        handler = {
-            "reset": self._reset, "closed": self._closed, "alert": self._closed, "page": self._closed, "silent": self._silent,
-            "stalled": self._stalled, "refused": self._address, "unanswered": self._address, "unreachable": self._unreachable,
-            "aborted": self._aborted,
-        }.get(word)  # fmt: skip
-        if handler is None:
-            judgement.because = self.outcomes[f].because or "truncated"
-            judgement.reasons.append("the part of the connection that would tell is not in the capture")
-            return
-        handler(judgement, view, found, because)
-        if judgement.verdict == "insufficient" and view.mid_stream and judgement.because in (None, "server-or-third-party"):
-            judgement.because = "mid-stream"
-
-    def _reset(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        slot = self.outcomes[view.f].slot
-        number = view.number(slot)
-        if self.controls.state(view.f) == "fails":
-            judgement.verdict = "down"
-            judgement.reasons.append("other names fail at this address as well")
-            return
-        marks = server_marks(view, slot)
-        if marks and ((view.ack_end >= 0 and view.ack_end < slot) or any("timestamps" in m for m in marks)):
-            judgement.verdict, judgement.confidence = "down", "medium"
-            judgement.reasons.append(f"the reset in packet {number} bears the server's own marks: {', '.join(marks)}")
-            judgement.could_be.append("server-policy")
-            return
-        judgement.because = "server-or-third-party"
-        judgement.technique, judgement.techniques = "rst", ["rst"]
-        judgement.could_be += ["server-policy", "rst"]
-        early = [e.reason for e in found if e.kind == "early-arrival"]
-        judgement.reasons.append(
-            early[0] if early else f"the reset in packet {number} may be the server's or a third party's; nothing tells them apart"
-        )
-
-    def _closed(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        word, slot = judgement.outcome, self.outcomes[view.f].slot
-        technique = {"closed": "proxy.close", "alert": "proxy.alert", "page": "proxy"}[word]
-        split = self._split(view.f)
-        if split is not None and self.controls.state(view.f) == "completes":
-            judgement.because = "whose-proxy"
-            judgement.technique, judgement.techniques = technique, [technique]
-            judgement.could_be += ["server-front", technique]
-            judgement.reasons.append(split)
-            return
-        if view.one_direction or view.lost:
-            judgement.because = "capture-loss"
-            judgement.technique = content_technique(view, slot)
-            judgement.techniques = [judgement.technique]
-            return
-        judgement.verdict, judgement.confidence = "down", "medium" if view.ack_end >= 0 else "low"
-        what = {"closed": "a close", "alert": "an alert", "page": "a plaintext answer"}[word]
-        judgement.reasons.append(f"{what} in packet {view.number(slot)} with the server's own marks: the server refuses")
-        judgement.could_be.append("server-policy")
-        if split is None and self.controls.state(view.f) == "completes":
-            judgement.could_be.append(technique)
-
-    def _split(self, f: int) -> str | None:
-        """Controls whose handshake is answered much earlier than their hello: somebody nearer than the server terminates TCP."""
-        ratio, flows = self.observed.flow_feature("split_round_trips"), self.observed.flows
-        worked = self.controls.worked[f]
-        hits = []
-        for g in worked:
-            handshake = (
-                flows.time(int(flows.syn_ack[g])) - flows.time(int(flows.last_syn[g]))
-                if flows.syn_ack[g] >= 0 and flows.last_syn[g] >= 0
-                else 0
-            )
-            if ratio.known[g] and float(ratio.data[g]) >= SPLIT_RATIO and handshake * (float(ratio.data[g]) - 1) >= SPLIT_LEAST:
-                hits.append(g)
-        if len(hits) * 2 <= len(worked) or not hits:
-            return None
-        g = hits[0]
-        return f"round trips are split: flow {g + 1} (another name) waited {float(ratio.data[g]):.1f} times its handshake's round trip for the first answer"
-
-    def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0:
-            judgement.verdict, judgement.confidence = "down", "medium"
-            judgement.reasons.append(
-                f"the server acknowledged the whole hello in packet {view.number(view.ack_end)} and then said nothing: hung or busy"
-            )
-            judgement.could_be.append("server-hung")
-            if self.controls.state(view.f) == "completes":
-                judgement.could_be.append("drop.answer")
-            return
-        if view.kind == QUIC_INITIAL:
-            judgement.because = "no-control"
-            judgement.technique, judgement.techniques = "quic.drop", ["quic.drop"]
-            judgement.could_be += ["quic.drop", "udp-filtered"]
-            judgement.reasons.append("the Initial was never answered")
-            return
-        judgement.because = because or ("ttl-limited" if view.ttl_limited else "no-control")
-        drop = [e for e in found if e.kind == "hello-unacknowledged"]
-        if drop and judgement.because not in ("ttl-limited", "capture-loss"):
-            judgement.technique, judgement.techniques = "drop.hello", ["drop.hello"]
-            judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
-        judgement.reasons += [e.reason for e in drop] or ["the hello was never answered"]
-        if self.controls.state(view.f) == "fails" and judgement.because == "no-control":
-            judgement.verdict, judgement.technique = "down", None
-            judgement.reasons.append("other names fail at this address as well")
-
-    def _stalled(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        judgement.because = because or "no-control"
-        judgement.technique, judgement.techniques = "drop.stall", ["drop.stall"]
-        judgement.could_be += ["drop.stall", "path-outage"]
-        judgement.reasons += [e.reason for e in found if e.kind == "stall"] or ["the connection worked and then went silent"]
-
-    def _unreachable(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        if view.hello >= 0:
-            judgement.because = because or "server-or-third-party"
-            judgement.technique, judgement.techniques = "icmp", ["icmp"]
-            judgement.reasons.append("an ICMP error answered the hello")
-            judgement.could_be += ["icmp", "path-outage"]
-            return
-        self._address(judgement, view, found, because)
-
-    def _address(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        word = judgement.outcome
-        technique = {"refused": "address.rst", "unanswered": "address.drop", "unreachable": "address.icmp"}[word]
-        copies = int(self.observed.flow_feature("syn_copies").data[view.f])
-        if word == "unanswered" and copies < FULL_TRIES:
-            judgement.because = "too-few-trials"
-            judgement.reasons.append(f"{copies} SYN, no answer")
-            return
-        judgement.verdict, judgement.confidence = "down", "low"
-        said = {"refused": "the SYN was answered by a reset", "unanswered": f"{copies} SYNs over {ms(self._syn_span(view))} went unanswered",
-                "unreachable": "the SYN was answered by an ICMP error"}[word]  # fmt: skip
-        judgement.reasons.append(said + "; this happened before any name was sent")
-        judgement.could_be += ["server-down", technique]
-
-    def _syn_span(self, view: FlowView) -> int:
-        syns = [s for s in view.client_words if view.flags[view.at(s)] & 2]
-        return view.when(syns[-1]) - view.when(syns[0]) if syns else 0
-
-    def _aborted(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        judgement.verdict, judgement.confidence = "down", "medium"
-        judgement.reasons.append("the client itself ended the connection before an answer could be expected")
-        judgement.could_be.append("client-abort")
-
     # ---- what needs other flows' verdicts
 
     def _residual(self, members: list[int], judged: list[Judgement | None], starts: list[int]) -> None:
@@ -420,33 +276,6 @@ class Judge:
         if strays:
             out.append(Observation("stray", strays))
         return out
-
-
-SPLIT_RATIO, SPLIT_LEAST = 3.0, 20_000_000
-"""How many handshake round trips, and ns more than one, a control's first answer takes where TCP ends nearer than the server: a relay needs
-two more round trips on the far side (boxes.md point 11: 10 ms against 90 to 105 ms; 51 against 52 without a proxy); unverified."""
-
-
-def server_marks(view: FlowView, slot: int) -> list[str]:
-    """What about a packet speaks for the server: timestamps of this connection, an IP ID that continues its counter, its TTL."""
-    marks = []
-    echo = view.packet(slot, "ts_echo")
-    if echo >= 0 and any(view.packet(s, "ts_value") == echo for s in view.client_words if s < slot):
-        marks.append("timestamps of this connection")
-    before = [s for s in view.server_words if s < slot and view.packet(s, "ip_id") > 0]
-    if (
-        before
-        and 0 < (view.packet(slot, "ip_id") - view.packet(before[-1], "ip_id")) & 0xFFFF <= COUNTER_STEP
-        and view.packet(slot, "ip_id") > 0
-    ):
-        marks.append("an IP ID that continues the server's counter")
-    if view.syn_ack >= 0 and view.packet(slot, "ttl") == view.packet(view.syn_ack, "ttl"):
-        marks.append("the server's TTL")
-    return marks
-
-
-COUNTER_STEP = 16
-"""Largest step of a per-connection IP ID counter between neighbours of one flow (Linux counts by one a segment); policy."""
 
 
 def _deepest(techniques: list[str]) -> list[str]:
