@@ -24,6 +24,9 @@ STANDARD_HEADERS = (16, 20, 24)
 KUZNETZOV_HEADERS = (24, 28)
 """The ss991029 patch, and ss990915 (SuSE 6.3)."""
 
+ZEROS = 50_000
+"""Frames of no length and no time, one after the other, that are taken for a file filled with zeros (our own bound)."""
+
 Unpack = Callable[[bytes, int], tuple[int, ...]]
 
 
@@ -69,6 +72,9 @@ def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
             starts.append(start)
             ends.append(at if not check or captured <= wire - check else start + max(0, wire - check))
             times.append(fields[0] * 1_000_000_000 + fields[1] * scale)
+        if len(starts) >= ZEROS and ends[-1] - starts[0] == size * (len(starts) - 1) and not any(times):
+            account.damage.append(f"from frame {account.frames + 1} on the file is zeros; reading ended there")
+            return
         account.frames += len(starts)
         window.at = at
         if starts:

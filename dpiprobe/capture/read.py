@@ -20,6 +20,17 @@ from dpiprobe.errors import InputError
 from dpiprobe.wire.decode import Decoder, Records
 from dpiprobe.wire.links import link_name
 
+OTHERS = {
+    b"\xfd7zXZ\0": "compressed with xz; decompress it with 'xz -dk' first",
+    b"BZh": "compressed with bzip2; decompress it with 'bzip2 -dk' first",
+    b"PK\3\4": "a zip archive; unpack it first",
+    b"snoop\0\0\0": "a snoop capture; convert it with 'editcap -F pcapng'",
+    b"TRSNIFF data": "a Sniffer capture; convert it with 'editcap -F pcapng'",
+    b"GMBU": "a Network Monitor capture; convert it with 'editcap -F pcapng'",
+    b"version https://git-lfs": "a Git LFS pointer, not the capture itself; fetch it with 'git lfs pull'",
+}
+"""What files that are often taken for captures start with, and what to do about it."""
+
 
 def read_capture(source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None) -> Capture:
     """Read one capture to its end or its first damage.
@@ -53,6 +64,8 @@ def read_capture(source: str | Path | BinaryIO, name: str | None = None, data: b
             drops=account.drops,
             comments=account.comments,
         )
+    except MemoryError:
+        raise InputError(f"{stream.name} needs more memory than there is; cut it into parts with 'editcap -c 1000000'.") from None
     finally:
         stream.close()
 
@@ -65,4 +78,7 @@ def _frames(window: Window, name: str, account: Account, broken: list[str]) -> I
         return read_pcapng(window, name, account)
     if broken:
         raise InputError(f"{name} cannot be decompressed: {broken[0]}; fetch it again.")
+    for start, what in OTHERS.items():
+        if window.buf.startswith(start):
+            raise InputError(f"{name} is {what}.")
     raise InputError(f"{name} is neither pcap nor pcapng; other formats can be converted with 'editcap -F pcapng'.")

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - It is written once and runs in two ways: plain Python over `bytes` with `array('q')` columns, and compiled over uint8 and int64 arrays
-  (the module is then executed a second time with `jit` in its globals). So every element goes through `int()`, every value is an
-  int64, and there are no dicts, objects, slices or exceptions inside.
+  (the module is then executed a second time with `jit` in its globals, and with `int` as numpy.int64: compiled, int(uint8) is a uint64, which
+  beside an int64 becomes a float). So every element goes through `int()`, and there are no dicts, objects, slices or exceptions inside.
 - It imports numbers only, which the compiled form freezes; what it calls stands in this file.
 - Lengths are IP's; where the IP length is zero (segmentation offload, RFC 2675 jumbograms) the rest of the frame counts.
 - No read outside [start, end) of a frame, whatever the bytes say.

@@ -96,3 +96,13 @@ def test_a_link_type_that_is_not_read_is_counted_by_name() -> None:
     assert (capture.frames, capture.undecoded) == (2, 2)
     assert capture.undecoded_reasons == {"802.11 with radiotap header is not read": 2}
     assert capture.links == ["802.11 with radiotap header"]
+
+
+def test_a_file_filled_with_zeros_ends_where_the_zeros_begin() -> None:
+    capture = read(pcap([FRAME]) + bytes(8 << 20))
+    assert len(capture.packets) == 1
+    assert "the file is zeros; reading ended there" in capture.damage[0]
+
+
+def test_a_few_empty_frames_are_frames() -> None:
+    assert read(pcap([b"", b"", FRAME])).packets.number.tolist() == [3]

@@ -143,7 +143,7 @@ def test_a_missing_decompressor_is_named(kind: str, module: str, monkeypatch: py
 
 @KINDS
 def test_decompression_is_bounded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = compressed(kind, CAPTURE + bytes(1 << 22))
+    data = compressed(kind, pcap([FRAME] * 40_000))
     monkeypatch.setattr("dpiprobe.capture.source.MAX_DECOMPRESSED", 1 << 21)
     capture = read_capture("x", data=data)
     assert capture.frames >= 200
@@ -181,3 +181,18 @@ def test_any_damage_to_a_capture_is_survived(data: bytes, changes: list[tuple[in
 
 def test_a_zero_length_frame_is_undecoded() -> None:
     assert read_capture("x", data=pcap([b""])).undecoded_reasons == {"frame cut before the IP header": 1}
+
+
+@pytest.mark.parametrize(("start", "what"), [(b"\xfd7zXZ\0", "xz"), (b"BZh9", "bzip2"), (b"PK\3\4", "zip"), (b"version https://git-lfs.github.com", "Git LFS")])
+def test_what_is_often_taken_for_a_capture_is_named(start: bytes, what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        read_capture("x", data=start + bytes(50))
+
+
+def test_memory_that_does_not_suffice_is_the_callers_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("dpiprobe.wire.decode.Decoder.append", fail)
+    with pytest.raises(InputError, match="more memory"):
+        read_capture("x", data=CAPTURE)
