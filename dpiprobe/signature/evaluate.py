@@ -4,7 +4,7 @@ Rules of this file:
 - A clause is held, failed, not visible (a feature it needs cannot be seen and could have decided it) or pending (the second pass says).
 - `expect` clauses hold in order: each one's group begins behind the group of the one before. `after: X` takes only packets behind X's last,
   `before: X` only those ahead of X's first.
-- expect, any_of and support see only packets that nobody more specific has claimed; rule_out and absent see all of them.
+- expect and any_of see only packets that nobody more specific has claimed; support, rule_out and absent see all of them.
 - Flows in which an `expect` does not hold are left behind at once, so rare signatures cost nothing.
 """
 
@@ -77,7 +77,7 @@ def evaluate(signature: Signature, questions: Questions, free: Bools) -> Evaluat
         if not alive.any():
             return None
     for clause in signature.support:
-        results[clause.name] = judge(clause, questions, alive, free, none, results)
+        results[clause.name] = judge(clause, questions, alive, everything, none, results)
     return Evaluation(np.flatnonzero(alive), {clause.name: results[clause.name] for clause in signature.clauses})
 
 

@@ -4,13 +4,15 @@ Rules of this file:
 - `first_pass` needs only the suspect table. A signature with second-pass clauses comes back as a *pending* match and claims nothing yet.
 - Signatures compete in the one order of `Signature.specificity`; what a more specific one has claimed, the rest no longer see. So several
   injectors in one flow give several matches. Only packets from the server, strays and ICMP are ever claimed.
+- What holds an `expect` or `any_of` is claimed at once. What holds the `support` of deployments is theirs too where no deployment expects it:
+  it is claimed once all deployments have been judged, before the generic ones.
 - Every clause of a match is held, failed, not visible or pending, with the numbers of its packets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -79,23 +81,25 @@ class Signatures(Protocol):
 def first_pass(database: Signatures, table: SuspectTable) -> list[Match]:
     """All matches that the flows alone support, by flow and then by specificity; pending ones among them."""
     questions = Questions(table)
-    free = table.origin != CLIENT
-    matches: list[tuple[int, int, Match]] = []
-    for rank, signature in enumerate(database.signatures):
-        # client packets are never claimed, so clauses about them always see them
-        evaluation = evaluate(signature, questions, free | (table.origin == CLIENT))
+    free = np.ones(questions.rows, np.bool_)  # client packets are never claimed, so clauses about them always see them
+    found: list[Match] = []
+    deployments_done = False
+    for signature in database.signatures:
+        if signature.generic and not deployments_done:
+            deployments_done = True
+            found = [_with_support(match, table, free) for match in found]
+        evaluation = evaluate(signature, questions, free)
         if evaluation is None:
             continue
         for match in _matches(signature, evaluation, table):
-            matches.append((match.flow, rank, match))
-            if not match.pending and match.rows:
+            found.append(match)
+            if not match.pending:
                 free[list(match.rows)] = False
-    matches.sort(key=lambda entry: entry[:2])
-    return [match for _, _, match in matches]
+    return sorted(found, key=lambda match: match.flow)  # stable: by specificity within a flow
 
 
 def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) -> Iterable[Match]:
-    claiming = {c.name for c in (*signature.expect, *signature.any_of, *signature.support) if isinstance(c, Packets)}
+    claiming = {c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets)}
     spans = {
         name: (result.rows, *(np.searchsorted(table.flow[result.rows], evaluation.flows, side).tolist() for side in ("left", "right")))
         for name, result in evaluation.results.items()
@@ -113,9 +117,23 @@ def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) 
                 if name in claiming:
                     claimed.update(own[table.origin[own] != CLIENT].tolist())
             clauses[name] = ClauseState(STATES[result.state[flow]], packets)  # type: ignore[arg-type]
-        held = tuple(sorted(claimed))
-        numbers = tuple(table.number[list(held)].tolist()) if held else ()
-        yield Match(signature.id, flow, clauses, numbers, held, signature, signature.second_pass)
+        yield _claiming(Match(signature.id, flow, clauses, (), (), signature, signature.second_pass), claimed, table)
+
+
+def _claiming(match: Match, rows: Iterable[int], table: SuspectTable) -> Match:
+    claimed = sorted(rows)
+    return replace(match, rows=tuple(claimed), packets=tuple(table.number[claimed].tolist()) if claimed else ())
+
+
+def _with_support(match: Match, table: SuspectTable, free: Bools) -> Match:
+    """The match with those packets of its support that are still free, which it takes."""
+    wanted = {n for c in match.definition.support if isinstance(c, Packets) for n in match.clauses[c.name].packets}
+    if match.pending or not wanted:
+        return match
+    begin, end = np.searchsorted(table.flow, (match.flow, match.flow + 1)).tolist()
+    more = [row for row in range(begin, end) if free[row] and table.origin[row] != CLIENT and int(table.number[row]) in wanted]
+    free[more] = False
+    return _claiming(match, {*match.rows, *more}, table) if more else match
 
 
 def unclaimed(table: SuspectTable, matches: Iterable[Match]) -> Bools:

@@ -29,6 +29,7 @@ class Questions:
     def __init__(self, table: SuspectTable) -> None:
         self.table = table
         self.rows = len(table.flow)
+        self._flags = np.maximum(table.flags, 0)  # UDP has none
         self._rows: dict[tuple[str, Test], Answer] = {}
         self._flows: dict[tuple[str, Test], Answer] = {}
         self._selections: dict[tuple[object, ...], Answer] = {}
@@ -74,11 +75,11 @@ class Questions:
         for origin in clause.origins:
             possible |= table.origin == origin
         if clause.exact is not None:
-            possible &= (table.flags & FOUR_FLAGS) == clause.exact
+            possible &= ((self._flags & FOUR_FLAGS) == clause.exact) & (table.flags >= 0)
         if clause.some:
-            possible &= (table.flags & clause.some) != 0
+            possible &= (self._flags & clause.some) != 0
         if clause.lacks:
-            possible &= (table.flags & clause.lacks) == 0
+            possible &= (self._flags & clause.lacks) == 0
         if clause.reached_server is not None:
             possible &= table.reaches_server == clause.reached_server
         passes = possible.copy()
