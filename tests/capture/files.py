@@ -15,10 +15,8 @@ def pcap(
     frames: list[bytes], *, order: str = "<", magic: int = 0xA1B2C3D4, link: int = 1, minor: int = 4, record: bytes = b"", header: bytes = b""
 ) -> bytes:
     """A pcap file with a frame a second from 1000 s, each 250 units late. `record` and `header` are appended to each record's and the file's header."""
-    out = pack(order + "IHHiIII", magic, 2, minor, 0, 0, 65535, link) + header
-    for i, frame in enumerate(frames):
-        out += pack(order + "IIII", 1000 + i, 250, len(frame), len(frame)) + record + frame
-    return out
+    records = (pack(order + "IIII", 1000 + i, 250, len(frame), len(frame)) + record + frame for i, frame in enumerate(frames))
+    return pack(order + "IHHiIII", magic, 2, minor, 0, 0, 65535, link) + header + b"".join(records)
 
 
 def block(kind: int, body: bytes, order: str = "<", length: int | None = None) -> bytes:
