@@ -20,6 +20,7 @@ from dpiprobe.signature.database import Database
 from dpiprobe.signature.match import Match, first_pass
 from dpiprobe.signature.second_pass import Context, second_pass
 from dpiprobe.signature.second_pass import settle as settle_claims
+from dpiprobe.verdict.both_ends import compare_ends
 from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.judge import Judge
 from dpiprobe.verdict.model import Judgement, Outcome
@@ -63,7 +64,8 @@ def explain(
     roles = roles_of(flows, plan if plan is not None else plan_in(capture.comments))
     chosen = choose_controls(observed, outcomes, roles, controls)
     matches = settle_claims(second_pass(first, _context(observed, outcomes, chosen, [m for m in first if not m.pending])))
-    judge = Judge(observed, outcomes, chosen, matches, roles)
+    ends = compare_ends(observed, observe(settle(server_side.packets)), outcomes) if server_side is not None else None
+    judge = Judge(observed, outcomes, chosen, matches, roles, ends)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen)
     return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash)

@@ -163,7 +163,7 @@ def segments(facts: FlowFacts) -> Values:
 def server_retransmissions(facts: FlowFacts) -> Values:
     flows = facts.flows
     data = _server_data(flows)
-    late = data & (flows.offset < _highest_before(flows))
+    late = data & (flows.offset < _highest_before(flows)) & (flows.end > flows.server_next)
     return Values(count_where(late, flows.flow, len(flows)), np.ones(len(flows), bool))
 
 

@@ -10,12 +10,13 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.match import Match
+from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, standing_resets
 from dpiprobe.verdict.excuse import Excuses
@@ -27,19 +28,27 @@ from dpiprobe.verdict.view import FlowView
 from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 
 CONFIDENCE = ("low", "medium", "high")
-NO_FAILURE_OF_NAME = frozenset({"aborted"})
+FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing"})
+"""Findings about how a packet looks or when it came, which the server's own capture of that very packet overrules."""
 
 
 class Judge:
     """Judges a batch: `judgements()` gives one Judgement a flow, in flow order."""
 
     def __init__(
-        self, observed: Observed, outcomes: Sequence[Outcome], controls: Controls, matches: Sequence[Match], roles: Sequence[str | None]
+        self,
+        observed: Observed,
+        outcomes: Sequence[Outcome],
+        controls: Controls,
+        matches: Sequence[Match],
+        roles: Sequence[str | None],
+        ends: Mapping[int, Ends] | None = None,
     ) -> None:
         self.observed = observed
         self.outcomes = list(outcomes)
         self.controls = controls
         self.roles = roles
+        self.ends = ends or {}
         self.matches: dict[int, list[Match]] = defaultdict(list)
         for match in matches:
             self.matches[match.flow].append(match)
@@ -52,7 +61,7 @@ class Judge:
         """All verdicts."""
         flows = self.observed.flows
         count = len(flows)
-        findings = [self._findings(f) for f in range(count)]
+        findings = [[*self._findings(f), *(self.ends[f].evidence if f in self.ends else ())] for f in range(count)]
         self._repeated(findings)
         names: dict[tuple[int, int, int, str | None], list[int]] = defaultdict(list)
         places: dict[tuple[int, int, int], list[int]] = defaultdict(list)
@@ -121,7 +130,10 @@ class Judge:
         judgement = Judgement(f, outcome.word, evidence=found)
         judgement.observations = self._observations(f, found)
         proof = [e for e in found if e.sufficient]
-        if proof:
+        ends = self.ends.get(f)
+        if ends and ends.cleared and all(e.kind in FROM_ONE_END for e in proof):
+            self._clear(judgement, ends.cleared)
+        elif proof:
             self._blame(judgement, proof)
         elif outcome.word == "worked":
             judgement.verdict, judgement.confidence = "ok", "medium"
@@ -145,7 +157,15 @@ class Judge:
             judgement.signature = self._winner(f, judgement.technique)
             if judgement.technique == "rst.in-path":
                 judgement.direction = "to-server"
+            if ends and ends.direction != "unknown":
+                judgement.direction = ends.direction
         return judgement
+
+    def _clear(self, judgement: Judgement, reason: str) -> None:
+        """The server's own capture shows that the server ended it: whatever looked strange from one end is explained."""
+        judgement.verdict, judgement.confidence = "down", "high"
+        judgement.reasons.append(reason)
+        judgement.could_be.append("server-policy")
 
     def _by_name(self, f: int) -> bool:
         """A hello or request with another name worked: the name matters."""
@@ -185,7 +205,8 @@ class Judge:
         believed = self._believed_forgery(view, proof)
         if believed and outcome.word == "worked":
             judgement.outcome = "page"
-        worked = outcome.word == "worked" and not believed
+        intercepted = judgement.technique.startswith("mitm")
+        worked = outcome.word == "worked" and not believed and not intercepted
         if outcome.word == "unseen":
             judgement.verdict, judgement.because = "insufficient", outcome.because or "truncated"
             return
@@ -264,7 +285,7 @@ class Judge:
         if not view_needed:
             return []
         view = self.view(f)
-        out = [Observation(e.kind, e.slots, {"reason": e.reason}) for e in found]
+        out = [Observation(e.kind, e.slots, {"server_packets": e.server_packets} if e.server_packets else {}) for e in found]
         resets = standing_resets(view)
         if resets:
             out.append(Observation("reset", resets))

@@ -24,7 +24,7 @@ class Evidence:
 
     kind: what speaks (early-arrival, genuine-answer-after, distinctive, timestamps-missing, conflicting-data, icmp-prohibited, ...)
     technique: what it shows the interference to be · slots: the packets · sufficient: it carries a verdict alone (design section 5)
-    reason: a plain sentence · forged: the slots that are held to be forged · weight: `confidence` it may reach alone
+    reason: a plain sentence · weight: `confidence` it may reach alone · server_packets: numbers in the server-side capture
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Evidence:
     sufficient: bool = True
     weight: str = "medium"
     signature: str | None = None
+    server_packets: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)

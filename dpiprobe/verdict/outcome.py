@@ -9,7 +9,10 @@ Rules of this file:
 
 from __future__ import annotations
 
-from dpiprobe.flow.flows import CLIENT_HELLO, NO_TRIGGER, QUIC_INITIAL, UNKNOWN
+import numpy as np
+
+from dpiprobe.flow.flows import CLIENT_HELLO, NO_TRIGGER, QUIC_INITIAL, SERVER, UNKNOWN
+from dpiprobe.flow.trigger import gather
 from dpiprobe.tls.server import ALERT_KIND, HTTP_KIND, OTHER_KIND, read_server
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.view import FlowView
@@ -110,10 +113,12 @@ def _with_trigger(view: FlowView) -> Outcome:
     if view.hello < 0:
         return Outcome("unseen", because="mid-stream")
     ended = _ended_by_reset(view, view.hello)
-    if view.answer >= 0 and (ended < 0 or view.answer < ended):
-        return _answered(view, ended)
-    closed = view.server_fin if view.server_fin > view.hello else -1
     aborted = _gave_up(view)
+    if ended < 0 and _never_heard(view):
+        return Outcome("silent", view.hello)
+    if view.answer >= 0 and (ended < 0 or view.answer < ended) and not 0 <= view.client_rst < view.answer:
+        return _answered(view, ended)
+    closed = view.server_fin if view.server_fin > view.hello and _heard(view, view.server_fin) else -1
     if closed >= 0 and (ended < 0 or closed < ended):
         return Outcome("closed", closed) if aborted < 0 or closed < aborted else _unheard(view, aborted)
     if ended >= 0:
@@ -127,6 +132,17 @@ def _with_trigger(view: FlowView) -> Outcome:
     if view.watched_after(last) < max(PATIENCE, 3 * view.rtt):
         return Outcome("unseen", because="truncated")
     return Outcome("silent", view.hello)
+
+
+def _never_heard(view: FlowView) -> bool:
+    """The end of the hello was sent at least three times and never acknowledged: whatever the server said meanwhile is no answer to it."""
+    facts, f = view.observed.facts, view.f
+    return int(facts.unacked[f]) != UNKNOWN and int(facts.copies[f]) >= UNACKED_COPIES and view.ack_end < 0
+
+
+def _heard(view: FlowView, fin: int) -> bool:
+    """A close answers the hello only if it acknowledges its end; a server that closes without having heard it gave up waiting."""
+    return view.acked[view.at(fin)] >= view.hello_end
 
 
 def _gave_up(view: FlowView) -> int:
@@ -161,8 +177,9 @@ def _answered(view: FlowView, ended: int) -> Outcome:
 
 
 def stalled(view: FlowView) -> int:
-    """The first of the client's packets that nobody heard although the flow had worked: the same bytes or FIN at least three times over at
-    least three seconds, never acknowledged, and nothing from the server after them. -1 where there is no such thing."""
+    """The first of the client's packets that nobody heard although the flow had worked: the same bytes or FIN at least three times, never
+    acknowledged, and nothing from the server after them; over at least three seconds, or after as long a silence in the middle of a TLS
+    record. -1 where there is no such thing."""
     if not view.server_words:
         return -1
     reach = max(view.acked[view.at(s)] for s in view.server_words)
@@ -172,8 +189,26 @@ def stalled(view: FlowView) -> int:
         if view.end[view.at(s)] + (1 if view.flags[view.at(s)] & FIN else 0) > reach
         and (view.length[view.at(s)] or view.flags[view.at(s)] & FIN)
     ]
-    if len(unheard) < UNACKED_COPIES or view.when(unheard[-1]) - view.when(unheard[0]) < UNACKED_SPAN:
+    if len(unheard) < UNACKED_COPIES:
+        return -1
+    long_enough = view.when(unheard[-1]) - view.when(unheard[0]) >= UNACKED_SPAN
+    if not long_enough and not (view.when(unheard[-1]) - view.when(view.server_words[-1]) >= UNACKED_SPAN and owes_record(view)):
         return -1
     if view.server_words[-1] > unheard[0] or any(s > unheard[0] for s in view.server_resets):
         return -1
     return unheard[0]
+
+
+def owes_record(view: FlowView) -> bool:
+    """The server's bytes, as far as they came in order, end inside a TLS record."""
+    if view.kind != CLIENT_HELLO:
+        return False
+    flows, span = view.flows, slice(view.slots.start, view.slots.stop)
+    mine = np.arange(span.start, span.stop)[(flows.origin[span] == SERVER) & (flows.packets.payload_length[flows.row[span]] > 0)]
+    stream = gather(flows.packets, flows.row, mine, flows.offset, flows.end, 0, int(flows.server_seen[view.f]))
+    at = 0
+    while at + 5 <= len(stream):
+        if not 20 <= stream[at] <= 24:
+            return False
+        at += 5 + int.from_bytes(stream[at + 3 : at + 5], "big")
+    return at != len(stream)

@@ -82,7 +82,7 @@ def flow_record(capture: str, flows: Flows, judgement: Judgement, matches: Seque
         "signature": judgement.signature,
         "matches": [m.plain() for m in matches],
         "observations": [
-            {"kind": o.kind, "packets": sorted({flows.number(s) for s in o.slots}), **{k: v for k, v in o.detail.items() if k != "reason"}}
+            {"kind": o.kind, "packets": sorted({flows.number(s) for s in o.slots}), **o.detail}
             for o in judgement.observations
         ],
         "reasons": judgement.reasons,

@@ -1,0 +1,220 @@
+"""What only two captures of the same connections can tell: which packets an end received that the other end never sent.
+
+Rules of this file:
+- Connections are joined by their ports and the client's initial sequence number; addresses may differ (NAT on the way), clocks too.
+  Where the initial numbers differ somebody on the way ended one connection and began another: a terminating proxy.
+- A packet was sent by the other end if its capture holds one with the same sequence number, reset/close flags and length. What was
+  sent clears the server; what was not accuses somebody on the way.
+- The server's capture must cover the connection and be whole for it; absence in a capture with holes proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, SERVER, UNKNOWN
+from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.evidence import content_technique
+from dpiprobe.verdict.model import Evidence, Outcome
+from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
+from dpiprobe.verdict.view import FlowView
+from dpiprobe.wire.packets import FIN, RST
+
+
+@dataclass(slots=True)
+class Ends:
+    """What the second capture says of one flow of the first. partner: the flow there, -1 none · cleared: the server itself sent what ended the flow"""
+
+    partner: int = -1
+    evidence: list[Evidence] = field(default_factory=list)
+    cleared: str | None = None
+    direction: str = "unknown"
+
+
+def compare_ends(near: Observed, far: Observed, outcomes: Sequence[Outcome]) -> dict[int, Ends]:
+    """Per flow of the client's capture: findings and clearances from the server's."""
+    partners = join(near, far)
+    hellos = _hellos(far)
+    out: dict[int, Ends] = {}
+    proxied = [f for f in range(len(near.flows)) if f not in partners and _relayed(near, f, hellos) is not None]
+    for f in range(len(near.flows)):
+        view = FlowView(near, f)
+        if f in partners:
+            out[f] = _pair(view, FlowView(far, partners[f]), outcomes[f])
+        elif proxied or hellos:
+            out[f] = _unpaired(view, far, hellos, proxied, outcomes[f])
+    return out
+
+
+def join(near: Observed, far: Observed) -> dict[int, int]:
+    """Flows of the client's capture -> flows of the server's: same server port and same initial sequence number of the client (a port kept
+    by NAT decides between equals)."""
+    index: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for g in range(len(far.flows)):
+        if far.flows.client_base[g] >= 0:
+            index[int(far.flows.transport[g]), int(far.flows.server_port[g]), int(far.flows.client_base[g])].append(g)
+    out: dict[int, int] = {}
+    for f in range(len(near.flows)):
+        key = (int(near.flows.transport[f]), int(near.flows.server_port[f]), int(near.flows.client_base[f]))
+        fits = index.get(key, [])
+        same_port = [g for g in fits if far.flows.client_port[g] == near.flows.client_port[f]]
+        if fits:
+            out[f] = (same_port or fits)[0]
+    return out
+
+
+def _random(observed: Observed, f: int) -> bytes | None:
+    """The 32 random bytes of a flow's ClientHello (RFC 8446 section 4.1.2): they tell a copy of a hello from another hello."""
+    flows = observed.flows
+    if int(flows.trigger_kind[f]) != CLIENT_HELLO or flows.hello[f] < 0:
+        return None
+    body = flows.packets.payload(int(flows.row[flows.hello[f]]))
+    at = int(flows.hello_start[f]) - int(flows.offset[flows.hello[f]]) + 11
+    return body[at : at + 32] if len(body) >= at + 32 else None
+
+
+def _hellos(far: Observed) -> dict[bytes, int]:
+    return {random: g for g in range(len(far.flows)) if (random := _random(far, g)) is not None}
+
+
+def _relayed(near: Observed, f: int, hellos: dict[bytes, int]) -> int | None:
+    """The far flow that carries the same hello in another connection."""
+    random = _random(near, f)
+    return hellos.get(random) if random is not None else None
+
+
+def _pair(near: FlowView, far: FlowView, outcome: Outcome) -> Ends:
+    ends = Ends(partner=far.f)
+    if far.lost or near.lost:
+        return ends
+    forged = _received_not_sent(near, far, SERVER)
+    if forged:
+        ends.evidence.append(_forged_in_the_servers_name(near, far, forged))
+    spoofed = _received_not_sent(far, near, CLIENT)
+    if spoofed:
+        numbers = [far.number(s) for s in spoofed]
+        arrived = far.hello_done >= 0
+        technique = "rst.on-path" if arrived else "rst"
+        reason = f"the server received resets in the client's name that the client never sent (packets {_list(numbers)} of the server's capture)"
+        ends.evidence.append(Evidence("not-sent-by-client", technique, [near.hello] if near.hello >= 0 else [near.slots.start], reason, True, "high"))
+        ends.evidence[-1].server_packets = numbers
+    if near.hello >= 0 and near.hello_done >= 0:
+        _hello_on_the_way(near, far, outcome, ends)
+    if outcome.slot >= 0 and outcome.word in ("reset", "closed", "alert", "page", "refused") and not ends.evidence:
+        if _sent(near, far, outcome.slot):
+            ends.cleared = f"the server's own capture shows that the server sent packet {near.number(outcome.slot)}"
+    return ends
+
+
+def _hello_on_the_way(near: FlowView, far: FlowView, outcome: Outcome, ends: Ends) -> None:
+    """Where an unacknowledged hello was lost: before the server, or its answer on the way back."""
+    facts = near.observed.facts
+    unheard = int(facts.unacked[near.f]) != UNKNOWN and int(facts.copies[near.f]) >= UNACKED_COPIES
+    if not unheard or outcome.word not in ("silent", "stalled", "unreachable"):
+        return
+    first, last = int(facts.first_copy[near.f]), int(facts.last_copy[near.f])
+    if near.when(last) - near.when(first) < UNACKED_SPAN:
+        return
+    slots = [first, last]
+    copies = int(facts.copies[near.f])
+    if far.hello_done < 0:
+        ends.direction = "to-server"
+        reason = f"{copies} copies of the end of the hello left the client and none reached the server"
+    elif any(far.acked[far.at(s)] >= near.hello_end for s in far.server_words):
+        ends.direction = "to-client"
+        reason = f"the server received and acknowledged the hello (packet {far.number(far.hello_done)} of its capture); nothing of that reached the client"
+    else:
+        return
+    ends.evidence.append(Evidence("lost-between-the-ends", "drop.hello", slots, reason, True, "high"))
+
+
+def _received_not_sent(receiver: FlowView, sender: FlowView, origin: int) -> list[int]:
+    """Resets, closes and payload that one end received in the other's name and the other's capture does not hold (slots of the receiver)."""
+    out = []
+    for slot in receiver.of(origin):
+        i = receiver.at(slot)
+        if not (receiver.flags[i] & RST or (origin == SERVER and (receiver.flags[i] & FIN or receiver.length[i]))):
+            continue
+        if not _sent(receiver, sender, slot):
+            out.append(slot)
+    return out
+
+
+def _sent(receiver: FlowView, sender: FlowView, slot: int) -> bool:
+    """The sender's capture holds a packet with this sequence number, these reset and close flags, and at least these bytes (segments may be
+    merged or split on the way)."""
+    i = receiver.at(slot)
+    seq, flags, origin = receiver.packet(slot, "seq"), receiver.flags[i] & (RST | FIN), receiver.origin[i]
+    if flags & RST:
+        return any(sender.flags[sender.at(s)] & RST and sender.packet(s, "seq") == seq for s in sender.of(origin))
+    begin, end = receiver.offset[i], receiver.end[i]
+    covered = begin
+    for s in sorted(sender.of(origin), key=lambda s: sender.offset[sender.at(s)]):
+        j = sender.at(s)
+        if sender.flags[j] & RST or sender.offset[j] == UNKNOWN:
+            continue
+        if sender.offset[j] <= covered < sender.end[j]:
+            covered = sender.end[j]
+    if covered < end:
+        return False
+    if not flags & FIN:
+        return True
+    return any(sender.flags[sender.at(s)] & FIN and sender.end[sender.at(s)] == end for s in sender.of(origin))
+
+
+def _forged_in_the_servers_name(near: FlowView, far: FlowView, forged: list[int]) -> Evidence:
+    first = forged[0]
+    is_reset = bool(near.flags[near.at(first)] & RST)
+    technique = "rst" if is_reset else content_technique(near, first)
+    if is_reset and _rewritten(near, far, first):
+        technique = "rst.rewrite"
+    elif is_reset and far.hello_done >= 0:
+        technique = "rst.on-path"
+    elif is_reset and near.hello_done >= 0 and far.hello_done < 0:
+        technique = "rst.in-path"
+    numbers = [near.number(s) for s in forged]
+    reason = f"the client received packets {_list(numbers)} in the server's name; the server's own capture does not hold them: it never sent them"
+    if technique == "rst.rewrite":
+        reason += "; its own packet at that place carried data, not a reset"
+    return Evidence("not-sent-by-server", technique, forged, reason, True, "high")
+
+
+def _rewritten(near: FlowView, far: FlowView, slot: int) -> bool:
+    """The server sent a packet with this reset's sequence number and IP ID, and it was no reset (and did not arrive as itself)."""
+    seq, ident = near.packet(slot, "seq"), near.packet(slot, "ip_id")
+    if ident <= 0:
+        return False
+    same = [s for s in far.server_words if far.packet(s, "seq") == seq and far.packet(s, "ip_id") == ident]
+    return bool(same)
+
+
+def _unpaired(near: FlowView, far: Observed, hellos: dict[bytes, int], proxied: list[int], outcome: Outcome) -> Ends:
+    """A connection of the client that the server never had: TCP ended on the way."""
+    ends = Ends()
+    if near.syn_ack < 0 or near.hello < 0:
+        return ends
+    relayed = _relayed(near.observed, near.f, hellos)
+    if relayed is not None:
+        return ends  # a relay passed the hello on unchanged: the name was let through
+    name = near.trigger.server_name if near.trigger else None
+    reborn = [g for g in range(len(far.flows)) if (t := far.flows.triggers[g]) is not None and t.kind == CLIENT_HELLO and t.server_name == name and name]
+    random = _random(near.observed, near.f)
+    if outcome.word == "worked" and reborn and random is not None and near.kind == CLIENT_HELLO:
+        if near.observed.flows.triggers[near.f].ja4 != far.flows.triggers[reborn[0]].ja4:  # type: ignore[union-attr]
+            reason = "the server received another ClientHello for this name, with another fingerprint, and never this connection: TLS ended on the way"
+            ends.evidence.append(Evidence("hello-replaced", "mitm", [near.hello, near.answer], reason, True, "high"))
+        return ends
+    technique = {"closed": "proxy.close", "reset": "proxy.close", "alert": "proxy.alert", "silent": "proxy.drop"}.get(outcome.word)
+    if technique and (proxied or reborn):
+        reason = "the server never had this connection: somebody on the way completed the client's handshake"
+        if proxied:
+            reason += f" (and relays other names: flow {proxied[0] + 1})"
+        ends.evidence.append(Evidence("ended-on-the-way", technique, [near.syn_ack, max(outcome.slot, near.hello)], reason, True, "high"))
+    return ends
+
+
+def _list(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(n) for n in numbers[:6])
+    return shown + (", ..." if len(numbers) > 6 else "")
