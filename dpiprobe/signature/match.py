@@ -137,8 +137,8 @@ def _with_support(match: Match, table: SuspectTable, free: Bools) -> Match:
 
 
 def unclaimed(table: SuspectTable, matches: Iterable[Match]) -> Bools:
-    """Rows from the server, strays and ICMP that no match has claimed (pending ones claim nothing)."""
-    left: Bools = np.not_equal(table.origin, CLIENT)
+    """TCP and ICMP rows from the server, strays and routers that no match has claimed (pending ones claim nothing)."""
+    left: Bools = np.not_equal(table.origin, CLIENT) & (table.flags >= 0)
     rows = [row for match in matches if not match.pending for row in match.rows]
     left[rows] = False
     return left

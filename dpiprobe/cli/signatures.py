@@ -1,0 +1,135 @@
+"""`dpiprobe signatures list|show|check|features`: what is in the signature database, and the words it is written in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from dpiprobe.signature.database import Database
+    from dpiprobe.signature.model import Signature
+
+FOLDER = click.option("--signatures", "folder", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
+JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+@click.group()
+def signatures() -> None:
+    """List, show and check the signatures; print their vocabulary.
+
+    \b
+    Examples:
+      dpiprobe signatures list
+      dpiprobe signatures show gfw-reset-triple
+      dpiprobe signatures check my-signatures/
+      dpiprobe signatures features
+    """
+
+
+@signatures.command("list")
+@FOLDER
+@JSON
+def list_(folder: str | None, as_json: bool) -> None:
+    """List the signatures, most specific first: id, technique, confidence, title."""
+    for signature in _database(folder).signatures:
+        if as_json:
+            _line(_summary(signature))
+        else:
+            kind = "generic" if signature.generic else signature.group
+            click.echo(f"{signature.id:<24} {signature.technique:<15} {signature.confidence:<7} {kind:<13} {signature.title}")
+
+
+@signatures.command()
+@click.argument("name", metavar="ID")
+@FOLDER
+@JSON
+def show(name: str, folder: str | None, as_json: bool) -> None:
+    """Show one signature: what it claims, what it looks for, and what looks like it."""
+    database = _database(folder)
+    signature = database.by_id.get(name)
+    if signature is None:
+        from dpiprobe.errors import UsageError
+        from dpiprobe.signature.values import suggestion
+
+        raise UsageError(f"there is no signature {name!r}{suggestion(name, sorted(database.by_id)) or '; `dpiprobe signatures list` shows all'}")
+    if as_json:
+        _line(signature.to_plain())
+        return
+    from dpiprobe.signature.describe import describe
+
+    for text in describe(signature):
+        click.echo(text)
+
+
+@signatures.command()
+@click.argument("folder", required=False, metavar="[DIR]")
+@JSON
+@click.pass_context
+def check(ctx: click.Context, folder: str | None, as_json: bool) -> None:
+    """Check a folder of signatures (those that come with dpiprobe unless given): every problem at once, exit code 1 where there is one."""
+    from pathlib import Path
+
+    from dpiprobe.errors import UsageError
+    from dpiprobe.signature.check import check as check_folder
+    from dpiprobe.signature.database import packaged_folder
+    from dpiprobe.signature.reader import signature_files
+
+    where = packaged_folder() if folder is None else Path(folder)
+    if not where.is_dir():
+        raise UsageError(f"{where} is no folder; name one that holds signature files")
+    problems = check_folder(where)
+    for problem in problems:
+        if as_json:
+            file, number, column, what = problem.split(":", 3)
+            _line({"file": file, "line": int(number), "column": int(column), "problem": what.strip()})
+        else:
+            click.echo(problem)
+    if problems:
+        click.echo(f"dpiprobe: {len(problems)} problem{'s' * (len(problems) != 1)}; mend what the lines above name", err=True)
+        ctx.exit(1)
+    if not as_json:
+        click.echo(f"{len(signature_files(where))} signatures, no problem")
+
+
+@signatures.command()
+@JSON
+def features(as_json: bool) -> None:
+    """Print the vocabulary of clauses: what can be asked of a packet, and of a flow."""
+    from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
+
+    for scope, words in (("packet", PACKET_FEATURES), ("flow", FLOW_FEATURES)):
+        if not as_json:
+            click.echo(f"{'What can be asked of a packet' if scope == 'packet' else 'What can be asked of a flow as a whole (flow: {...})'}:")
+        for feature in words.values():
+            if as_json:
+                _line({"feature": feature.name, "of": scope, "kind": feature.kind, "unit": feature.unit or None, "anchor": feature.anchor or None,
+                       "choices": list(feature.choices), "distinctive": feature.distinctive, "meaning": feature.meaning})  # fmt: skip
+            else:
+                takes = " | ".join(feature.choices) or feature.kind
+                mark = "*" if feature.distinctive else " "
+                anchor = f" [{feature.anchor}]" if feature.anchor else ""
+                click.echo(f"  {mark} {feature.name:<22} {takes:<26} {feature.meaning}{anchor}")
+    if not as_json:
+        click.echo("\n* a rare value can tell one device from all others   [word] the anchor a difference is taken from")
+
+
+def _database(folder: str | None) -> Database:
+    from dpiprobe.cli.judge import load_signatures
+
+    database: Database = load_signatures(folder)
+    return database
+
+
+def _summary(signature: Signature) -> dict[str, Any]:
+    return {
+        "id": signature.id, "title": signature.title, "group": signature.group, "generic": signature.generic, "technique": signature.technique,
+        "mechanism": signature.mechanism, "status": signature.status, "confidence": signature.confidence, "seen": signature.seen,
+        "second_pass": signature.second_pass, "distinctive": list(signature.distinctive_fields),
+    }  # fmt: skip
+
+
+def _line(record: dict[str, Any]) -> None:
+    from dpiprobe.report.jsonl import line
+
+    click.echo(line(record))
