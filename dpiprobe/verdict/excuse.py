@@ -138,9 +138,11 @@ class Excuses:
             judgement.technique, judgement.techniques = "drop.hello", ["drop.hello"]
             judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
         judgement.reasons += [e.reason for e in drop] or ["the hello was never answered"]
-        if self.controls.state(view.f) == "fails" and judgement.because == "no-control":
-            judgement.verdict, judgement.technique = "down", None
-            judgement.reasons.append("other names fail at this address as well")
+        others = self.controls.failed[view.f]
+        unheard = others and all(int(self.observed.flows.ack_end[g]) < 0 for g in others)
+        if self.controls.state(view.f) == "fails" and unheard and judgement.because == "no-control":
+            judgement.verdict, judgement.because, judgement.technique = "down", None, None
+            judgement.reasons.append("hellos with other names go unheard at this address as well")
 
     def _stalled(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         judgement.because = because or "no-control"
