@@ -18,6 +18,7 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import random
@@ -81,6 +82,7 @@ def check() -> NoReturn:
         if pid == 0:
             os._exit(0)
         os.waitpid(pid, 0)
+        os.pidfd_open(os.getpid())
         namespaces.new_network()
         namespaces.sysctl("net.ipv4.ip_forward", 1)
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
@@ -116,6 +118,8 @@ class Init:
     def run(self) -> None:
         """Build, announce, serve, end."""
         config: Message = json.loads(self.control.recv(MESSAGE_LIMIT))
+        namespaces.see_own_processes()
+        namespaces.replace_files(_files(config))
         self.network = topology.build()
         ready = [self._node("box", lambda pipe: _box(config, pipe)), self._node("server", lambda pipe: _server(config, pipe))]
         for pipe in ready:
@@ -230,12 +234,15 @@ class Init:
                 for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):
                     signal.signal(number, signal.SIG_DFL)
                 self.network.enter(request["node"])
+                namespaces.see_own_network()
                 os.chdir(request["cwd"])
                 for target, fd in enumerate(fds[:3]):
                     os.dup2(fd, target, inheritable=True)
                 os.execvpe(request["argv"][0], request["argv"], request["env"])
             except OSError as problem:
-                os.write(writer, json.dumps({"error": str(problem), "errno": problem.errno}).encode())
+                # a folder of PATH that may not be entered hides that the program is nowhere
+                missing = problem.errno == errno.EACCES and "/" not in request["argv"][0]
+                os.write(writer, json.dumps({"error": str(problem), "errno": errno.ENOENT if missing else problem.errno}).encode())
             finally:
                 os._exit(127)
         os.close(writer)
@@ -278,6 +285,13 @@ class Init:
                 self.box_pipe = None
                 return
             self.truth += json.loads(data)
+
+
+def _files(config: Message) -> dict[str, str]:
+    """Inside, the lab's names resolve to the server, and no other name leaves for a resolver outside."""
+    names = dict.fromkeys([*config["behaviours"], *config["blocked"]])
+    hosts = "127.0.0.1 localhost\n" + "".join(f"{topology.SERVER} {name}\n" for name in names)
+    return {"/etc/hosts": hosts, "/etc/resolv.conf": f"nameserver {topology.SERVER}\noptions timeout:1 attempts:1\n"}
 
 
 def _box(config: Message, pipe: socket.socket) -> None:

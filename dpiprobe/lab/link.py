@@ -98,6 +98,7 @@ class Line:
     def run(self, control: int, on_events: Callable[[list[dict[str, object]]], None]) -> None:
         """Move packets until `control` can be read (or hangs up)."""
         namespaces.tight_timers()
+        namespaces.first_in_line()
         watched: list[socket.socket | int] = [self.ends["client"].socket, self.ends["server"].socket, control]
         while True:
             self._due()

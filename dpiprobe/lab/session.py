@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import json
 import os
 import random
@@ -38,13 +39,18 @@ _MESSAGE = 1 << 18
 
 def available() -> str | None:
     """None where a lab can be made on this machine, else one sentence: what is missing, and what to do."""
-    try:
-        __import__("pyroute2")
-        __import__("cryptography")
-    except ImportError as missing:
-        return f"the lab needs the package {missing.name}; install dpiprobe[lab]"
+    missing = _missing_package()
+    if missing is not None:
+        return missing
     done = subprocess.run([sys.executable, "-c", _START, "--check"], env=package_environment(), capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else _why(done.stdout.strip() or done.stderr.strip()[-200:])
+
+
+def _missing_package() -> str | None:
+    for name in ("pyroute2", "cryptography"):
+        if importlib.util.find_spec(name) is None:
+            return f"the lab needs the package {name}; install dpiprobe[lab]"
+    return None if sys.platform == "linux" else "the lab is made of Linux namespaces; run it on Linux (captures can be explained anywhere)"
 
 
 def _why(reason: str) -> str:
@@ -218,8 +224,14 @@ class Lab:
         """Build it; returns when every node is ready. Raises EnvironmentError_ where this machine cannot."""
         if self._holder is not None:
             raise UsageError("this lab has been started before; make a new one")
+        missing = _missing_package()
+        if missing is not None:
+            raise EnvironmentError_(missing)
+        try:
+            me = os.pidfd_open(os.getpid())
+        except OSError as problem:
+            raise EnvironmentError_(_why(f"pidfd_open: {problem.strerror}")) from None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        me = os.pidfd_open(os.getpid())
         try:
             with theirs:
                 self._holder = subprocess.Popen(

@@ -93,6 +93,29 @@ def test_only_the_lab_is_reachable_from_inside() -> None:
     assert eval(listing) == ["eth0", "lo"]
 
 
+def test_the_labs_names_resolve_inside_and_no_others() -> None:
+    code = """
+import socket
+for name in ("blocked.example", "other.example", "unknown.example"):
+    try:
+        print(socket.gethostbyname(name))
+    except OSError:
+        print("-")
+"""
+    outside = Path("/etc/hosts").read_text()
+    with Lab(blocked=["blocked.example", "other.example"]) as lab:
+        assert lab.python_in("client", code, timeout=20).split() == [lab.server, lab.server, "-"]
+        assert Path("/etc/hosts").read_text() == outside
+
+
+def test_programs_see_only_the_labs_processes() -> None:
+    with Lab() as lab:
+        names = lab.python_in("client", "import os; print(*(open(f'/proc/{p}/comm').read() for p in os.listdir('/proc') if p.isdigit()))").split()
+    if "lab-stage" in names:
+        pytest.skip("parts of /proc are masked here, so it cannot be mounted anew")
+    assert sorted(names)[:3] == ["lab-box", "lab-init", "lab-server"]
+
+
 def test_wrong_calls_say_what_is_there() -> None:
     with pytest.raises(UsageError, match="no box 'nobox'"):
         Lab("nobox", signatures={})
