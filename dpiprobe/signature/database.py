@@ -83,13 +83,14 @@ def load(folder: Path | None = None, cache: bool = True) -> Database:
 def _contents(folder: Path) -> list[tuple[str, bytes]]:
     """(group/id, content) of every file, sorted by path."""
     found = []
-    for parent, folders, names in os.walk(folder):
+    cut = len(str(folder)) + 1
+    for parent, folders, names in os.walk(str(folder)):
         folders.sort()
         for name in names:
             if name.endswith(".yaml"):
                 path = f"{parent}/{name}"
                 with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a hundred files a start; Path.open costs as much as reading)
-                    found.append((os.path.relpath(path, folder)[:-5], file.read()))
+                    found.append((path[cut:-5], file.read()))
     found.sort()
     return found
 

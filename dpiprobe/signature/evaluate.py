@@ -24,7 +24,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 FAILED, HELD, NOT_VISIBLE, PENDING = 0, 1, 2, 3
-STATES = ("failed", "held", "not_visible", "pending")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ import numpy.typing as npt
 
 from dpiprobe.observe.table import CLIENT, SuspectTable
 from dpiprobe.signature.clause import Packets
-from dpiprobe.signature.evaluate import STATES, Evaluation, evaluate
+from dpiprobe.signature.evaluate import Evaluation, evaluate
 from dpiprobe.signature.model import Signature
 from dpiprobe.signature.predicates import Questions
 
 Bools = npt.NDArray[np.bool_]
 State = Literal["held", "failed", "not_visible", "pending"]
+_STATES: tuple[State, ...] = ("failed", "held", "not_visible", "pending")  # by evaluate.FAILED, HELD, NOT_VISIBLE, PENDING
 
 
 class ClauseState(NamedTuple):
@@ -105,19 +106,30 @@ def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) 
         for name, result in evaluation.results.items()
         if len(result.rows)
     }
+    second_pass = signature.second_pass
+    columns = [(name, name in spans, result.state[evaluation.flows].tolist()) for name, result in evaluation.results.items()]
+    alike: dict[tuple[int, ...], dict[str, ClauseState]] = {}  # flows without packets of their own often fare alike; they share one dict
     for position, flow in enumerate(evaluation.flows.tolist()):
+        if not spans:
+            states = tuple(state[position] for _, _, state in columns)
+            if states not in alike:
+                alike[states] = {name: ClauseState(_STATES[state[position]]) for name, _, state in columns}
+            yield Match(signature.id, flow, alike[states], (), (), signature, second_pass)
+            continue
         clauses: dict[str, ClauseState] = {}
         claimed: set[int] = set()
-        for name, result in evaluation.results.items():
+        for name, has_packets, state in columns:
             packets: tuple[int, ...] = ()
-            if name in spans:
+            if has_packets:
                 rows, begin, end = spans[name]
                 own = rows[begin[position] : end[position]]
                 packets = tuple(table.number[own].tolist())
                 if name in claiming:
                     claimed.update(own[table.origin[own] != CLIENT].tolist())
-            clauses[name] = ClauseState(STATES[result.state[flow]], packets)  # type: ignore[arg-type]
-        yield _claiming(Match(signature.id, flow, clauses, (), (), signature, signature.second_pass), claimed, table)
+            clauses[name] = ClauseState(_STATES[state[position]], packets)
+        order = sorted(claimed)
+        numbers = tuple(table.number[order].tolist()) if order else ()
+        yield Match(signature.id, flow, clauses, numbers, tuple(order), signature, second_pass)
 
 
 def _claiming(match: Match, rows: Iterable[int], table: SuspectTable) -> Match:
