@@ -70,7 +70,7 @@ class Recording:
             root = str(Path(__file__).resolve().parent.parent.parent)
             environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
             self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__],
+                [sys.executable, "-P", "-m", __name__],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[descriptor], env=environment,
             )  # fmt: skip
             self._tell(json.dumps(order))
@@ -112,18 +112,30 @@ class Recording:
 
     def _answer(self) -> dict[str, Any]:
         out = self._process.stdout
-        if out is None or not select.select([out], [], [], _PATIENCE)[0]:
+        if out is None:
+            return {}
+        poll = select.poll()
+        poll.register(out, select.POLLIN | select.POLLHUP)
+        if not poll.poll(_PATIENCE * 1000):
             return {}
         line = out.readline()
         answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
         return answer
 
 
+def _line(descriptor: int) -> bytes:
+    """One line, and not a byte more: what follows must still be seen by poll()."""
+    line = bytearray()
+    while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
+        line += byte
+    return bytes(line)
+
+
 def _record() -> None:
     """The process: read the order, write what comes until told to stop, give an account."""
     for ignored in (signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    order = json.loads(sys.stdin.buffer.readline())
+    order = json.loads(_line(0))
     ring = Ring.adopt(*order["ring"])
     from dpiprobe.capture.write import PcapngWriter
 
@@ -144,7 +156,10 @@ def _record() -> None:
                 frames += len(batch)
                 writer.flush()
 
-        while sys.stdin not in select.select([sys.stdin, ring], [], [])[0]:
+        poll = select.poll()  # not select(): a caller with many sockets hands down a high descriptor
+        poll.register(0, select.POLLIN | select.POLLHUP)
+        poll.register(ring, select.POLLIN | select.POLLERR)
+        while all(descriptor != 0 for descriptor, _ in poll.poll()):
             write(ring.read(0))
         while batch := ring.read(_SETTLE):
             write(batch)

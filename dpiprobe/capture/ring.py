@@ -133,6 +133,8 @@ class Ring:
         if not frames and timeout > 0:
             self._poll.poll(timeout * 1000)
             frames = self._take_blocks() if self._map is not None else self._take_messages()
+        if not frames and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._gaps += 1  # the interface went down: what came meanwhile is not known
         return frames
 
     def losses(self) -> Losses:
