@@ -50,29 +50,30 @@ class Maker:
     def _make(self, sends: tuple[Send, ...], context: Context) -> list[Made]:
         made: list[Made] = []
         at = self._draw(self.emulation.delay)
-        burst_id, burst_window = self.rng.randrange(0x10000), self.rng.randrange(0x10000)
+        burst_id, burst_window = self._sixteen_bits(), self._sixteen_bits()
         for send in sends:
             offsets = send.seq_offsets if send.windows is None else tuple(k * context.trigger.window for k in send.windows)
+            burst_ttl = self._draw(send.ttl) if isinstance(send.ttl, Draw) else 0
             first = True
             for _ in range(send.copies):
                 for offset in offsets:
                     at += 0 if first else send.spacing
                     first = False
                     for to in send.to:
-                        made.append((at, to, self._packet(send, to, offset, context, burst_id, burst_window)))
+                        made.append((at, to, self._packet(send, to, offset, context, burst_id, burst_window, burst_ttl)))
         return made
 
-    def _packet(self, send: Send, to: str, offset: int, context: Context, burst_id: int, burst_window: int) -> bytes:
+    def _packet(self, send: Send, to: str, offset: int, context: Context, burst_id: int, burst_window: int, burst_ttl: int) -> bytes:
         seen = context.trigger
-        ttl = self._ttl(send.ttl, to, context)
+        ttl = self._ttl(send.ttl, burst_ttl, to, context)
         ipid = {"random_same": burst_id, "mirror": seen.ipid, "mirror_plus_one": seen.ipid + 1}.get(str(send.ipid), send.ipid)
         if ipid == "random":
-            ipid = self.rng.randrange(0x10000)
+            ipid = self._sixteen_bits()
         elif ipid == "counter":
             self.counter = ipid = (self.counter + 1) & 0xFFFF
         window = {"random_same": burst_window, "mirror": seen.window}.get(str(send.window), send.window)
         if window == "random":
-            window = self.rng.randrange(0x10000)
+            window = self._sixteen_bits()
         if send.window_ttl_plus is not None:
             window = ttl + send.window_ttl_plus
         if send.icmp is not None:
@@ -102,16 +103,20 @@ class Maker:
                 owed = context.server_next
             ack = {"hello_end": context.end, "hello_start": context.start, "zero": 0}[send.ack] + send.ack_offset
         else:
-            owed = context.end if context.passed else context.start
+            owed = context.end if context.passed else seen.seq  # of a hello in pieces the earlier ones have passed
             ack = 0 if send.ack == "zero" else (seen.ack if not seen.flags & SYN else 0) + send.ack_offset
         return (0 if send.seq == "zero" else owed), ack
 
-    def _ttl(self, ttl: str | Draw, to: str, context: Context) -> int:
+    def _ttl(self, ttl: str | Draw, burst: int, to: str, context: Context) -> int:
         if isinstance(ttl, Draw):
-            return self._draw(ttl)
+            return self._draw(ttl) if ttl.each else burst
         if ttl == "copy":
             return context.trigger.ttl
         return context.server_ttl if to == "client" else context.client_ttl
+
+    def _sixteen_bits(self) -> int:
+        """A random header field; not 0, which means something of its own in most."""
+        return self.rng.randint(1, 0xFFFF)
 
     def _draw(self, draw: Draw) -> int:
         return draw.low if draw.low == draw.high else self.rng.randint(draw.low, draw.high)

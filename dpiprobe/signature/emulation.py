@@ -23,7 +23,8 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
                                     #   to the server: zero, else what the client acknowledged
           ipid: 0                   # N | random (each) | random_same (one a reaction) | mirror (the trigger's) | mirror_plus_one | counter (the box's)
           df: set                   # set | clear
-          ttl: 64                   # N | {random: [39, 238]} | copy (the trigger's, at the box) | server (as the impersonated side's packets, at the box)
+          ttl: 64                   # N | {random: [39, 238]} (one a reaction: copies are alike) | {random_each: [39, 238]} | copy (the trigger's)
+                                    #   | server (as the impersonated side's packets have it at the box)
           window: 0                 # N | random | random_same | mirror (the trigger's, raw) | {ttl_plus: 1375} (TTL at the box plus N)
           tos: 0
           options: none             # none | copy (the trigger's TCP options)
@@ -59,10 +60,11 @@ RATE_UNITS = {"B/s": 1, "kB/s": 1_000, "MB/s": 1_000_000, "bit/s": 1 / 8, "kbit/
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A whole number drawn evenly from low..high, both included; fixed where they are equal."""
+    """A whole number drawn evenly from low..high, both included; fixed where they are equal. Drawn once a reaction, or for `each` packet anew."""
 
     low: int
     high: int
+    each: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +359,16 @@ def _ack(read: _Reader) -> tuple[str, int]:
 def _ttl(read: _Reader) -> str | Draw:
     if read.node.get("ttl") in ("copy", "server"):
         return str(read.take("ttl"))
-    return read.draw("ttl", Draw(64, 64), lambda key, value, default: read.bounded(key, value, 1, 255, default))
+    value = read.node.get("ttl")
+    if isinstance(value, Mapping) and set(value) == {"random_each"}:
+        read.node["ttl"] = {"random": value["random_each"]}
+        drawn = read.draw("ttl", Draw(64, 64), _ttl_end(read))
+        return Draw(drawn.low, drawn.high, each=True)
+    return read.draw("ttl", Draw(64, 64), _ttl_end(read))
+
+
+def _ttl_end(read: _Reader) -> Callable[[str, object, int], int]:
+    return lambda key, value, default: read.bounded(key, value, 1, 255, default)
 
 
 def _window(read: _Reader) -> tuple[str | int, int | None]:

@@ -107,13 +107,13 @@ def test_copies_spacing_offsets_and_ladders() -> None:
 
 
 def test_random_fields_differ_between_packets_or_between_reactions_as_asked() -> None:
-    each = made({"flags": "R", "copies": 20, "ipid": "random", "window": "random", "ttl": {"random": [39, 238]}})
+    each = made({"flags": "R", "copies": 20, "ipid": "random", "window": "random", "ttl": {"random_each": [39, 238]}})
     assert len({p.ipid for p in each}) > 10
     assert len({p.window for p in each}) > 10
     assert len({p.ttl for p in each}) > 10
     assert all(39 <= p.ttl <= 238 for p in each)
-    same = made({"flags": "R", "copies": 20, "ipid": "random_same", "window": "random_same"})
-    assert len({(p.ipid, p.window) for p in same}) == 1
+    same = made({"flags": "R", "copies": 20, "ipid": "random_same", "window": "random_same", "ttl": {"random": [39, 238]}})
+    assert len({(p.ipid, p.window, p.ttl) for p in same}) == 1
     counted = made({"flags": "R", "copies": 3, "ipid": "counter"})
     assert [(p.ipid - counted[0].ipid) & 0xFFFF for p in counted] == [0, 1, 2]
 
