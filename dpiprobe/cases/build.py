@@ -29,6 +29,7 @@ START = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z in ns
 CLIENT_MAC, SERVER_MAC = "00:00:5e:00:53:01", "00:00:5e:00:53:02"  # RFC 7042 section 2.1.1, documentation
 MSS, WINDOW = 1460, 64240  # Ethernet; Linux's first window with it
 MS = 1_000_000
+OK_PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 20\r\n\r\n<html>hello</html>\r\n"
 
 
 @dataclass(slots=True)
@@ -204,6 +205,26 @@ class Connection:
         self.now += 40_000
         return self._own("A")
 
+    def works(self, http: bool = False) -> Self:
+        """A whole connection that simply works."""
+        if http:
+            return self.handshake().http().acknowledge().says(OK_PAGE, after=1.0).close()
+        return self.handshake().hello().acknowledge().answer().request().response().close()
+
+    def http(self, path: str = "/") -> Self:
+        """A plain HTTP request for the connection's name, instead of a hello."""
+        self._hello = f"GET {path} HTTP/1.1\r\nHost: {self.name}\r\nAccept: */*\r\n\r\n".encode()
+        self._hello_seq = self.us.next
+        self.wait(0.3)
+        return self._own("PA", self._hello)
+
+    def says(self, data: bytes, *, after: float | None = None, flags: str = "PA", acknowledged: bool = True) -> Self:
+        """Bytes of the true server, one round trip later unless told; `FPA` closes with them."""
+        self.now += self.trip if after is None else int(after * MS)
+        self._send(self.them, flags, ack=self.us.next, payload=data)
+        self.now += 40_000
+        return self._own("A") if acknowledged and not self.gone else self
+
     # -- steps of one that does not
 
     def client_reset(self, after: float = 0.05) -> Self:
@@ -223,7 +244,7 @@ class Connection:
     def forged(
         self, flags: str, *, after: float, ttl: int, ipid: int, window: int = 0, df: bool = False, count: int = 1, gap: float = 0.05,
         seq: int | None = None, ack: int | None = None, payload: bytes = b"", options: list[Any] | None = None, source: str | None = None,
-        believed: bool | None = None,
+        believed: bool | None = None, tos: int = 0, reserved: int = 0,
     ) -> Self:
         """Packets that claim to be the server's. after: ms after the last step · gap: ms between copies · seq, ack: as the server's would be
         unless given (raw numbers) · believed: whether the client's socket is gone after it (a reset in sequence is believed unless said
@@ -233,8 +254,58 @@ class Connection:
             self.now += int(gap * MS) if copy else 0
             ghost = Side(source or self.server, self.server_port, ttl, self.them.next if seq is None else seq, ipid, 0)
             acked = (self.us.next if ack is None else ack) if "A" in flags else ack
-            self._emit(ghost, self.us, flags, ghost.next, acked, payload, options or [], window, ipid, df)
+            self._emit(ghost, self.us, flags, ghost.next, acked, payload, options or [], window, ipid, df, tos, reserved)
         self.gone = self.gone or (("R" in flags and seq is None) if believed is None else believed)
+        return self
+
+    def client_fin(self) -> Self:
+        """The client closes its side alone."""
+        self.wait(0.5)
+        return self._own("FA")
+
+    def loses(self, data: bytes) -> Self:
+        """Bytes of the true server that never arrive; `fills` sends them again."""
+        self._lost = (self.them.next, data)
+        self.them.next += len(data)
+        return self
+
+    def fills(self, after: float = 200.0) -> Self:
+        """The server sends again what was lost, and the client acknowledges all of it."""
+        self.wait(after)
+        self._send(self.them, "PA", ack=self.us.next, payload=self._lost[1], seq=self._lost[0])
+        return self._own("A")
+
+    def server_fin(self, after: float) -> Self:
+        """The server closes, the client too."""
+        self.wait(after)
+        self._send(self.them, "FA", ack=self.us.next)
+        return self if self.gone else self.client_fin()
+
+    def again(self) -> Self:
+        """The client's last segment of data once more, byte for byte but for the timestamps' age: a retransmission nobody answers."""
+        self.tape.add(self.now, self._last_packet, outgoing=True)
+        return self
+
+    def keep_alive(self) -> Self:
+        """The client probes an idle connection one byte behind, and the server answers (RFC 9293 section 3.8.4)."""
+        self._send(self.us, "A", ack=self.them.next, seq=self.us.next - 1)
+        self.now += self.trip
+        self._send(self.them, "A", ack=self.us.next)
+        return self
+
+    def server_keep_alive(self, garbage: bytes) -> Self:
+        """The server probes with garbage one byte behind, and the client answers."""
+        self._send(self.them, "A", ack=self.us.next, seq=self.them.next - 1, payload=garbage)
+        return self._own("A")
+
+    def icmp(self, kind: int, code: int, *, after: float, source: str, ttl: int = 60, quoted: int = 548) -> Self:
+        """An ICMP error of a router (or the host) at `source` that quotes the client's last packet (RFC 1812 section 4.3.2.3: up to 576 bytes)."""
+        from scapy.layers.inet import ICMP, IP
+        from scapy.packet import Raw
+
+        self.wait(after)
+        header: Any = IP(src=source, dst=self.client, ttl=ttl, id=0, flags=0) / ICMP(type=kind, code=code) / Raw(self._last[:quoted])
+        self.tape.add(self.now, header, outgoing=False)
         return self
 
     # -- packets
@@ -271,20 +342,25 @@ class Connection:
             self._emit(self.us, self.them, "R", self.us.next if ack is None else ack, None, b"", [], 0, 0, True)
 
     def _emit(
-        self, source: Side, target: Side, flags: str, seq: int, ack: int | None, payload: bytes, options: list[Any], window: int, ipid: int, df: bool
+        self, source: Side, target: Side, flags: str, seq: int, ack: int | None, payload: bytes, options: list[Any], window: int, ipid: int, df: bool,
+        tos: int = 0, reserved: int = 0,
     ) -> None:
         from scapy.layers.inet import IP, TCP
         from scapy.layers.inet6 import IPv6
         from scapy.packet import Raw
 
         if ":" in source.address:
-            header: Any = IPv6(src=source.address, dst=target.address, hlim=source.ttl)
+            header: Any = IPv6(src=source.address, dst=target.address, hlim=source.ttl, tc=tos)
         else:
-            header = IP(src=source.address, dst=target.address, ttl=source.ttl, id=ipid, flags="DF" if df else 0)
+            header = IP(src=source.address, dst=target.address, ttl=source.ttl, id=ipid, flags="DF" if df else 0, tos=tos)
         segment: Any = header / TCP(
-            sport=source.port, dport=target.port, flags=flags, seq=seq & 0xFFFFFFFF, ack=(ack or 0) & 0xFFFFFFFF, window=window, options=options
+            sport=source.port, dport=target.port, flags=flags, seq=seq & 0xFFFFFFFF, ack=(ack or 0) & 0xFFFFFFFF, window=window, options=options,
+            reserved=reserved,
         )
-        self.tape.add(self.now, segment / Raw(payload) if payload else segment, outgoing=source is self.us)
+        packet = segment / Raw(payload) if payload else segment
+        if source is self.us:
+            self._last_packet, self._last = packet, bytes(packet)
+        self.tape.add(self.now, packet, outgoing=source is self.us)
 
 
 def server_flight(seed: str, size: int) -> bytes:

@@ -16,7 +16,8 @@
 
 Rules of this file:
 - Strict: an unknown key, family or word is a problem with its line and column; all problems of all cases come at once.
-- `none` stands for null. What an expectation does not mention is not compared.
+- `none` stands for null. What an expectation does not mention is not compared. `evidence` are the packets of the winning signature's held
+  clauses (else of all observations), `matched` are signatures that must be among the flow's matches.
 - In the families near_miss, clean and broken nobody may be accused: no flow and no name is `blocked` or `contested`, unless
   the expectation says so itself.
 """
@@ -35,7 +36,7 @@ from dpiprobe.signature.yaml_strict import Document, read
 FAMILIES = ("match", "near_miss", "clean", "broken")
 FLOW_KEYS = (
     "server_name", "outcome", "verdict", "because", "mechanism", "technique", "techniques", "trigger", "direction", "position", "confidence",
-    "signature", "evidence",
+    "signature", "evidence", "matched",
 )
 NAME_KEYS = ("verdict", "because", "mechanism", "technique", "signature", "position", "confidence", "trials")
 CAPTURE_KEYS = ("packets", "undecoded", "damage", "complete", "links")
