@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
-from dpiprobe.signature.clause import Absent, Clause, Compare, Flow, Packets, Predicate, clause_from_plain, clause_to_plain, needs_context
+from dpiprobe.signature.clause import Absent, Clause, Compare, Control, Flow, Packets, Predicate, clause_from_plain, clause_to_plain, needs_context
 from dpiprobe.wire.packets import ACK, RST
 
 COMPILED_FORMAT = 1
@@ -20,6 +20,9 @@ COMPILED_FORMAT = 1
 
 NARROW = 1024
 """A predicate that lets more values pass than this distinguishes nobody (GFW III's IP IDs span 30 values). Chosen here; unverified."""
+
+CONTEXT_WEIGHT = 8
+"""More predicates than any generic signature of one flow has; an order, not a measurement."""
 
 EARLY = 0.5
 """A packet that arrives within this part of the smallest round trip cannot come from the server (design section 5; a genuine alert of
@@ -82,8 +85,12 @@ class Signature:
 
     @cached_property
     def specificity(self) -> tuple[bool, int, int, str]:
-        """Sort key: deployments before generic ones, more distinctive fields first, more predicates first, then by id."""
-        return (self.generic, -len(self.distinctive_fields), -sum(_predicate_count(c) for c in self.expect + self.any_of), self.id)
+        """Sort key: deployments before generic ones, more distinctive fields first, more predicates first, then by id.
+
+        A clause that asks other flows (a control, an earlier one) weighs as much as `CONTEXT_WEIGHT` predicates: a close that controls show to
+        be a proxy's says more than a close.
+        """
+        return (self.generic, -len(self.distinctive_fields), -CONTEXT_WEIGHT * any(map(needs_context, self.expect)) - sum(_predicate_count(c) for c in self.expect + self.any_of), self.id)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON data for the compiled database."""
@@ -125,6 +132,8 @@ def _predicate_count(clause: Clause) -> int:
             return 1 + _predicate_count(clause.packets)
         case Flow() | Compare():
             return len(clause.predicates)
+        case Control():
+            return 1 + len(clause.predicates)
     return 1
 
 
