@@ -12,7 +12,18 @@ from functools import cached_property
 from typing import Any
 
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
-from dpiprobe.signature.clause import Absent, Clause, Compare, Control, Flow, Packets, Predicate, clause_from_plain, clause_to_plain, needs_context
+from dpiprobe.signature.clause import (
+    Absent,
+    Clause,
+    Compare,
+    Control,
+    Flow,
+    Packets,
+    Predicate,
+    clause_from_plain,
+    clause_to_plain,
+    needs_context,
+)
 from dpiprobe.wire.packets import ACK, RST
 
 COMPILED_FORMAT = 1
@@ -90,7 +101,8 @@ class Signature:
         A clause that asks other flows (a control, an earlier one) weighs as much as `CONTEXT_WEIGHT` predicates: a close that controls show to
         be a proxy's says more than a close.
         """
-        return (self.generic, -len(self.distinctive_fields), -CONTEXT_WEIGHT * any(map(needs_context, self.expect)) - sum(_predicate_count(c) for c in self.expect + self.any_of), self.id)
+        weight = CONTEXT_WEIGHT * any(map(needs_context, self.expect)) + sum(_predicate_count(c) for c in self.expect + self.any_of)
+        return (self.generic, -len(self.distinctive_fields), -weight, self.id)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON data for the compiled database."""
