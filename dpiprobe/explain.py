@@ -18,12 +18,13 @@ from dpiprobe.plan.comment import plan_in
 from dpiprobe.plan.plan import Plan, Trial, trials_by_endpoint
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.match import Match, first_pass
-from dpiprobe.signature.second_pass import Context, second_pass
+from dpiprobe.signature.second_pass import second_pass
 from dpiprobe.signature.second_pass import settle as settle_claims
 from dpiprobe.verdict.both_ends import compare_ends
+from dpiprobe.verdict.comparison import context_of
 from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.judge import Judge
-from dpiprobe.verdict.model import Judgement, Outcome
+from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.names import NameJudgement
 from dpiprobe.verdict.outcome import outcome_of
 from dpiprobe.verdict.records import all_records, client_of, group_names, server_of
@@ -63,7 +64,7 @@ def explain(
     outcomes = [outcome_of(FlowView(observed, f)) for f in range(len(flows))]
     roles = roles_of(flows, plan if plan is not None else plan_in(capture.comments))
     chosen = choose_controls(observed, outcomes, roles, controls)
-    matches = settle_claims(second_pass(first, _context(observed, outcomes, chosen, [m for m in first if not m.pending])))
+    matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first)))
     ends = compare_ends(observed, observe(settle(server_side.packets)), outcomes) if server_side is not None else None
     judge = Judge(observed, outcomes, chosen, matches, roles, ends)
     judgements = judge.judgements()
@@ -81,31 +82,3 @@ def roles_of(flows: Flows, plan: Plan | None) -> list[str | None]:
         trial = trials.get((client_of(flows, f), server_of(flows, f)))
         roles.append(trial.role if trial else None)
     return roles
-
-
-def _context(observed: Observed, outcomes: list[Outcome], controls: Controls, matches: list[Match]) -> Context:
-    flows = observed.flows
-    names = [t.server_name if t else None for t in flows.triggers]
-    return Context(
-        control=[controls.state(f) for f in range(len(flows))],
-        outcome=[o.word for o in outcomes],
-        client=flows.client.tolist(),
-        server=flows.server.tolist(),
-        port=flows.server_port.tolist(),
-        name=names,
-        start=[flows.time(int(s)) for s in flows.start],
-        matches=matches,
-        ratios={"goodput": _goodput_ratios(observed, controls)},
-        table=observed,
-    )
-
-
-def _goodput_ratios(observed: Observed, controls: Controls) -> list[float | None]:
-    """Each flow's goodput over the median of its controls', where controls are designated."""
-    goodput = observed.flow_feature("goodput")
-    out: list[float | None] = []
-    for f in range(len(observed.flows)):
-        rates = sorted(float(goodput.data[g]) for g in controls.worked[f] if goodput.known[g])
-        known = controls.designated and bool(rates) and bool(goodput.known[f])
-        out.append(float(goodput.data[f]) / rates[len(rates) // 2] if known and rates[len(rates) // 2] > 0 else None)
-    return out

@@ -59,8 +59,8 @@ CATALOGUE: tuple[Entry, ...] = (
         {"trigger": "client_hello", "throttle": {"rate": "16 kB/s", "how": "police"}},
     ),
     Entry(
-        "residual-drop", "residual.drop", "swallows the hello and for 8 s everything else between this client and that server's port",
-        {"trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "8 s", "same": ["client", "server", "port"]}},
+        "residual-drop", "residual.drop", "swallows the hello and for 20 s everything else between this client and that server's port",
+        {"trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "20 s", "same": ["client", "server", "port"]}},
     ),
 )
 

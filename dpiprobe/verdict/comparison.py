@@ -1,0 +1,55 @@
+"""What signatures may compare: a flow's features against those of its controls, gathered for the second pass.
+
+Rules of this file: values come from controls that worked; a ratio is only given where the controls are designated (other names of a foreign
+capture serve other content); what is not known is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from dpiprobe.observe.build import Observed
+from dpiprobe.observe.vocabulary import FLOW_FEATURES
+from dpiprobe.signature.match import Match
+from dpiprobe.signature.second_pass import Context
+from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.model import Outcome
+
+
+def context_of(observed: Observed, outcomes: Sequence[Outcome], controls: Controls, first: Sequence[Match]) -> Context:
+    """Everything that second-pass clauses ask, from the first pass, the outcomes and the controls. Only flows with a pending match are compared."""
+    flows = observed.flows
+    waiting = sorted({m.flow for m in first if m.pending})
+    values = {name: _controls_values(observed, controls, name, waiting) for name in FLOW_FEATURES}
+    return Context(
+        control=[controls.state(f) for f in range(len(flows))],
+        outcome=[o.word for o in outcomes],
+        client=flows.client.tolist(),
+        server=flows.server.tolist(),
+        port=flows.server_port.tolist(),
+        name=[t.server_name if t else None for t in flows.triggers],
+        start=[flows.time(int(s)) for s in flows.start],
+        matches=[m for m in first if not m.pending],
+        ratios={name: _ratios(observed, controls, name, column) for name, column in values.items()} if controls.designated else {},
+        control_values=values,
+        table=observed,
+    )
+
+
+def _controls_values(observed: Observed, controls: Controls, name: str, waiting: Sequence[int]) -> list[float | None]:
+    """The median over each waiting flow's controls."""
+    column = observed.flow_feature(name)
+    out: list[float | None] = [None] * len(observed.flows)
+    for f in waiting:
+        known = [float(column.data[g]) for g in controls.worked[f] if column.known[g]]
+        out[f] = median(known) if known else None
+    return out
+
+
+def _ratios(observed: Observed, controls: Controls, name: str, medians: Sequence[float | None]) -> list[float | None]:
+    """Each flow's own value over that median."""
+    column = observed.flow_feature(name)
+    return [
+        float(column.data[f]) / middle if middle is not None and middle > 0 and column.known[f] else None for f, middle in enumerate(medians)
+    ]
