@@ -1,0 +1,57 @@
+"""`dpiprobe signatures`: data on stdout, a line of help on stderr, exit codes as the design promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dpiprobe.cli.main import run
+from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
+
+
+def test_list_prints_one_signature_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "list", "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"gfw-reset-triple", "netfilter-reject", "rst.on-path"} <= {r["id"] for r in records}
+    assert [r["generic"] for r in records] == sorted(r["generic"] for r in records), "deployments come first"
+
+
+def test_show_tells_one_in_words_and_helps_with_a_slip(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "show", "henan-reset"]) == 0
+    shown = capsys.readouterr().out
+    assert "payload_bytes 01 02 03 04 05 06 07 08 09 00" in shown and "References:" in shown
+    assert run(["signatures", "show", "henan-rest"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err == "dpiprobe: there is no signature 'henan-rest', did you mean henan-reset?\n"
+
+
+def test_check_says_every_problem_and_returns_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("id: b\ntitel: x\n")
+    assert run(["signatures", "check", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert f"{tmp_path}/a.yaml:2:1: unknown key 'titel', did you mean title?" in out.splitlines()
+    assert "mend what the lines above name" in err
+    assert run(["signatures", "check", str(tmp_path), "--json"]) == 1
+    assert {"file": f"{tmp_path}/a.yaml", "line": 2, "column": 1, "problem": "unknown key 'titel', did you mean title?"} in [
+        json.loads(line) for line in capsys.readouterr().out.splitlines()
+    ]
+
+
+def test_check_passes_what_comes_with_the_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "check"]) == 0
+    assert "signatures, no problem" in capsys.readouterr().out
+
+
+def test_check_of_a_folder_that_is_none_is_a_wrong_call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "check", str(tmp_path / "nowhere")]) == 2
+    assert "is no folder" in capsys.readouterr().err
+
+
+def test_features_prints_the_whole_vocabulary(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "features"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in (*PACKET_FEATURES, *FLOW_FEATURES))
+    assert run(["signatures", "features", "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(PACKET_FEATURES) + len(FLOW_FEATURES)
