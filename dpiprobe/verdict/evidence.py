@@ -9,6 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
 from dpiprobe.tls.alert import read_alert
 from dpiprobe.tls.http import parse_response
@@ -20,6 +22,13 @@ EARLY_FRACTION = 0.5
 """Largest share of the smallest round trip at which an arrival is early (design section 5; techniques.md E1 and the note on Cloudflare)."""
 EARLY_SAMPLES = 3
 """Round-trip samples, or trials, that an early arrival needs."""
+LEAST_ROUND_TRIP = 5_000_000
+"""ns below which a share of the round trip says more about the hosts than about the way (a capture at the server, a server in the next
+room): 0.3 ms is what a kernel takes alone (boxes.md, measurements: SYN to reply 0.27 ms median, p95 0.40); unverified."""
+PROMPT = 0.9
+"""Share of the round trip after the handshake within which nothing can answer the handshake's last packet; below 1 for jitter; unverified."""
+CLOCK_STEP = 1_000_000
+"""ns by which neighbours of one flow may stand in the wrong order (queues of a network card) before the clock counts as stepped; unverified."""
 REORDERING = 3_000_000
 """ns by which a later arrival must trail to be no reordering: half of RFC 4737's common spacing has no figure, so this stays unverified; a
 quarter of the round trip is asked as well."""
@@ -89,22 +98,21 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
         first = view.when(view.hello)
         if view.when(slot) - first > EARLY_FRACTION * view.rtt or delay < 0 or _echoes(view, slot):
             continue
-        acknowledges = bool(view.flags[view.at(slot)] & ACK) and _acks_hello(view, slot)
-        handshake = int(view.flows.handshake[view.f])
-        prompt = handshake >= 0 and view.when(slot) - view.when(handshake) < 0.9 * view.rtt
-        timestamps_told = technique == "rst" or int(view.flows.timestamps[view.f]) == 1
-        sufficient = samples >= EARLY_SAMPLES and (acknowledges or prompt) and timestamps_told
+        answers_it = _answers_trigger(view, slot)
+        told = technique == "rst" or int(view.flows.timestamps[view.f]) == 1
+        repeatable = answers_it and told and view.rtt >= LEAST_ROUND_TRIP and not _clock_steps(view, slot)
+        sufficient = repeatable and samples >= EARLY_SAMPLES and not no_socket_reset(view, slot)
         what = "reset" if technique == "rst" else "answer"
         reason = f"{what} {ms(delay)} after the {_trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
-        found.append(Evidence("early-arrival", technique, [slot], reason, sufficient))
+        found.append(Evidence("early-arrival", technique, [slot], reason, sufficient, repeatable=repeatable))
     return _merged(found)
 
 
 def _merged(found: list[Evidence]) -> list[Evidence]:
     """One finding for each technique, the first packet's sentence, all packets."""
-    out: dict[tuple[str, bool], Evidence] = {}
+    out: dict[tuple[str, bool, bool], Evidence] = {}
     for item in found:
-        key = (item.technique, item.sufficient)
+        key = (item.technique, item.sufficient, item.repeatable)
         if key in out:
             out[key].slots.extend(item.slots)
         else:
@@ -129,6 +137,24 @@ def _trigger_before(view: FlowView, slot: int) -> int:
         if view.length[i] and view.offset[i] < view.hello_end and view.end[i] > view.hello_start:
             best = s
     return best
+
+
+def _answers_trigger(view: FlowView, slot: int) -> bool:
+    """The packet cannot answer anything earlier than the trigger: it acknowledges bytes of it, or it came sooner after the handshake than
+    an answer to the handshake could (a lone SYN: a second one has answers of its own). Else an idle timeout, an overloaded server that
+    resets what it has accepted, or a router that forgot the connection while the hello waited would look early."""
+    if view.flags[view.at(slot)] & ACK and _acks_hello(view, slot):
+        return True
+    handshake = int(view.flows.handshake[view.f])
+    if handshake < 0 or int(view.observed.flow_feature("syn_copies").data[view.f]) > 1:
+        return False
+    return view.when(slot) - view.when(handshake) < PROMPT * view.rtt
+
+
+def _clock_steps(view: FlowView, slot: int) -> bool:
+    """The capture's clock ran backwards in this flow up to the packet: delays mean nothing then."""
+    last = view.at(slot)
+    return any(b < a - CLOCK_STEP for a, b in pairwise(view.time[: last + 1]))
 
 
 def _acks_hello(view: FlowView, slot: int) -> bool:

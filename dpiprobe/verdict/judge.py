@@ -21,7 +21,7 @@ from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, standing_resets
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
-from dpiprobe.verdict.residual import punished
+from dpiprobe.verdict.residual import punished, punishment_followed
 from dpiprobe.verdict.silence import dropped_hello, stalls
 from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.view import FlowView
@@ -30,6 +30,10 @@ from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 CONFIDENCE = ("low", "medium", "high")
 FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing"})
 """Findings about how a packet looks or when it came, which the server's own capture of that very packet overrules."""
+
+BARE_TRIALS = 2
+"""Trials in which an early reset must come that any host could have sent for a socket it does not know (a router that forgot the connection,
+an anycast node nearer than the server): chance does not strike one name twice between working controls; policy."""
 
 
 class Judge:
@@ -110,19 +114,26 @@ class Judge:
         return found
 
     def _repeated(self, findings: list[list[Evidence]]) -> None:
-        """Design section 4 (d): early packets that one flow cannot prove alone, in at least three trials of a name whose control works."""
-        groups: dict[tuple[int, int, str | None], list[Evidence]] = defaultdict(list)
+        """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those
+        after which the client got nowhere at that address for a while."""
+        groups: dict[tuple[int, int, str | None], list[tuple[int, Evidence]]] = defaultdict(list)
         flows = self.observed.flows
         for f, found in enumerate(findings):
             trigger = flows.triggers[f]
             for evidence in found:
-                if evidence.kind == "early-arrival" and not evidence.sufficient and self.controls.state(f) == "completes":
-                    groups[int(flows.server[f]), int(flows.server_port[f]), trigger.server_name if trigger else None].append(evidence)
-        for group in groups.values():
-            if len(group) >= EARLY_SAMPLES:
-                for evidence in group:
+                if not evidence.repeatable or evidence.sufficient:
+                    continue
+                if punishment_followed(f, flows, self.outcomes):
                     evidence.sufficient = True
-                    evidence.reason += f"; so in {len(group)} trials, while the control works"
+                    evidence.reason += "; and for a while nothing got through to that address"
+                elif self.controls.state(f) == "completes":
+                    groups[int(flows.server[f]), int(flows.server_port[f]), trigger.server_name if trigger else None].append((f, evidence))
+        for group in groups.values():
+            trials = len({f for f, _ in group})
+            for f, evidence in group:
+                if trials >= EARLY_SAMPLES or (trials >= BARE_TRIALS and self.samples[f] >= EARLY_SAMPLES):
+                    evidence.sufficient = True
+                    evidence.reason += f"; so in {trials} trials, while the control works"
 
     def _judge(self, f: int, found: list[Evidence], because: str | None) -> Judgement:
         outcome = self.outcomes[f]
@@ -213,7 +224,7 @@ class Judge:
         judgement.verdict = "contested" if worked else "blocked"
         kinds = {e.kind for e in proof}
         strong = any(e.weight == "high" for e in proof) or len(kinds) > 1
-        judgement.confidence = "high" if strong else "medium"
+        judgement.confidence = "high" if strong else "low" if all(e.weight == "low" for e in proof) else "medium"
         position = self._position_reason(view, judgement.technique)
         if position:
             judgement.reasons.append(position)

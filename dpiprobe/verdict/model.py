@@ -34,6 +34,7 @@ class Evidence:
     sufficient: bool = True
     weight: str = "medium"
     signature: str | None = None
+    repeatable: bool = False
     server_packets: list[int] = field(default_factory=list)
 
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from dpiprobe.flow.flows import Flows
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.view import FlowView
 
@@ -54,3 +57,20 @@ def punished(
         reason += f"; flow {recovered[0] + 1} worked again {(starts[recovered[0]] - starts[culprit]) / 1e9:.1f} s after it"
     proven = bool(recovered) and judgements[culprit].verdict == "blocked"  # type: ignore[union-attr]
     return Evidence("residual", technique, slots or [view.slots.start], reason, proven)
+
+
+def punishment_followed(flow: int, flows: Flows, outcomes: Sequence[Outcome]) -> bool:
+    """After this flow a connection of the same client to the same address and port got nowhere, although one before and one later worked."""
+    begin = flows.time(int(flows.start[flow]))
+    same = (flows.client == flows.client[flow]) & (flows.server == flows.server[flow]) & (flows.server_port == flows.server_port[flow])
+    before = after = later = False
+    for g in np.flatnonzero(same).tolist():
+        since = flows.time(int(flows.start[g])) - begin
+        word = outcomes[g].word
+        if since < 0:
+            before |= word == "worked"
+        elif word == "unanswered" and since <= LONGEST_PUNISHMENT:
+            after = True
+        elif word == "worked" and since <= LONGEST_PUNISHMENT:
+            later |= after
+    return before and after and later

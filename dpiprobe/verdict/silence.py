@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dpiprobe.flow.flows import UNKNOWN
+from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.control import Controls, alike
 from dpiprobe.verdict.evidence import ms
@@ -59,17 +59,59 @@ def dropped_hello(view: FlowView, controls: Controls, views: View) -> Silence:
         return Silence(finding, "server-or-third-party")
     if copies < UNACKED_COPIES or span < UNACKED_SPAN:
         return Silence(finding, "too-few-trials")
-    good = [g for g in controls.worked[f] if alike(observed, f, g, controls.designated) and not views(g).lost]
+    good = [g for g in controls.worked[f] if alike(observed, f, g, controls.designated) and not views(g).lost and as_large(view, views(g))]
     before = [g for g in good if views(g).ack_end >= 0 and views(g).when(views(g).ack_end) < view.when(first)]
     after = [g for g in good if views(g).time[0] > view.when(first)]
     if not before or not after:
+        return Silence(finding, "no-control")
+    way = path_during(view, view.when(first) + max(view.rtt, 0), view.when(last))
+    if way == DEAD:
+        finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
         return Silence(finding, "no-control")
     finding.sufficient = True
     names = sorted({_name(observed, g) or "no name" for g in before + after})
     finding.reason += (
         f", while hellos alike but for the name ({', '.join(names[:3])}) were acknowledged at the same address before and after"
     )
+    if way == QUIET:
+        finding.weight = "low"
     return Silence(finding)
+
+
+ALIVE, QUIET, DEAD = "alive", "quiet", "dead"
+
+
+def path_during(view: FlowView, begin: int, end: int) -> str:
+    """What the client's other traffic says of its way to the world in a span of time (ns): something came in (alive); it sent to others and
+    heard nothing (dead); nobody else was spoken to (quiet). Resets and this flow's own packets do not count."""
+    flows, f = view.flows, view.f
+    time, flags = flows.packets.time[flows.row], flows.packets.flags[flows.row]
+    rows = (flows.client[flows.flow] == flows.client[f]) & (flows.flow != f) & (time >= begin) & (time <= end) & ((flags & RST) == 0)
+    if (rows & (flows.origin == SERVER)).any():
+        return ALIVE
+    elsewhere = (flows.server[flows.flow] != flows.server[f]) & (flows.origin == CLIENT)
+    return DEAD if (rows & elsewhere).any() else QUIET
+
+
+def as_large(view: FlowView, control: FlowView) -> bool:
+    """The control's hello went through in a packet as large as the one that vanished: else a path that loses large packets would do.
+
+    Packets that fit the least MTU of IPv6 (RFC 8200 section 5) are never too large.
+    """
+    unacked = int(view.observed.facts.unacked[view.f])
+    vanished = [view.packet(s, "ip_length") for s in _copies(view, unacked)]
+    passed = [
+        control.packet(s, "ip_length")
+        for s in control.client_words
+        if control.length[control.at(s)]
+        and control.offset[control.at(s)] < control.hello_end
+        and control.end[control.at(s)] > control.hello_start
+    ]
+    return bool(vanished) and bool(passed) and max(passed) >= min([*vanished, LEAST_MTU])
+
+
+LEAST_MTU = 1280
+"""Bytes of IP that every path carries (RFC 8200 section 5)."""
 
 
 def _name(observed: Observed, flow: int) -> str | None:
@@ -107,10 +149,23 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
         after = [g for g in good if views(g).time[0] > view.when(slot)]
         if not before or not after or any(outcomes[g].word == "stalled" for g in controls.failed[f]):
             out[f] = Silence(finding, "no-control")
-        elif len(stalled) < 2:
+        elif not apart(stalled, f, outcomes, views):
             out[f] = Silence(finding, "too-few-trials")
         else:
             finding.sufficient = True
             finding.reason += "; flows with other names at the same address brought as much and went on"
             out[f] = Silence(finding)
     return out
+
+
+def apart(stalled: Sequence[int], f: int, outcomes: Sequence[Outcome], views: View) -> bool:
+    """Another flow stalled as well, and not in the same hole of the path: at another time, or while something else came in."""
+
+    def span(g: int) -> tuple[int, int]:
+        return views(g).when(outcomes[g].slot), views(g).last_time
+
+    begin, end = span(f)
+    others = [span(g) for g in stalled if g != f]
+    if any(start > end or stop < begin for start, stop in others):
+        return True
+    return bool(others) and path_during(views(f), begin + max(views(f).rtt, 0), end) == ALIVE
