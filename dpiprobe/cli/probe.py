@@ -107,8 +107,9 @@ def _warn(speak: Voice, plan: Plan) -> None:
     )
     if not any(trial.role == "control" for trial in plan.trials):
         speak.note("dpiprobe: no --control is given; the random name is the only control, and a server that refuses unknown names refuses it too")
-    least = len(plan.trials) * max(plan.pace.gap, plan.pace.after_answer)
-    speak.note(f"dpiprobe: {len(plan.trials)} connections to {plan.server}, one at a time, {least:.0f} s at least; seed {plan.seed}")
+    count = sum(not trial.settings.get("spare") for trial in plan.trials)
+    least = count * max(plan.pace.gap, plan.pace.after_answer)
+    speak.note(f"dpiprobe: {count} connections to {plan.server}, one at a time, {least:.0f} s at least; seed {plan.seed}")
 
 
 def _say_losses(speak: Voice, done: Conducted) -> None:
@@ -135,9 +136,11 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         click.echo(plan.to_json())
         return
-    click.echo(f"{len(plan.trials)} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}")
+    count = sum(not trial.settings.get("spare") for trial in plan.trials)
+    click.echo(f"{count} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}")
     for trial in plan.trials:
-        click.echo(f"{trial.number:5}  {trial.role:14}  {trial.name}")
+        condition = "  (only where the control before it fails)" if trial.settings.get("spare") else ""
+        click.echo(f"{trial.number:5}  {trial.role:14}  {trial.name}{condition}")
 
 
 def _print_records(records: list[dict[str, object]], as_json: bool) -> None:

@@ -3,7 +3,8 @@
 Rules of this file:
 - Pure: the seed decides everything that looks random; the same arguments give the same plan.
 - Every test trial stands between two controls, so that each failure has a control that ended before it and one that began after it
-  (section 4 (b) of the design), and so that punishment left over from a test is met by a control and not by the next test.
+  (section 4 (b) of the design), and so that punishment left over from a test is met by a control and not by the next test. A spare
+  control at the end is run only where the last one was met by such punishment.
 - Each test has a random name of equal length beside it: a server that refuses whatever it does not know refuses both.
 - Hellos that are compared have equal length and the same bytes but for the name: by the same seed, and by `name_room`, the length
   that a name fills up to with the padding extension (RFC 7685).
@@ -51,7 +52,7 @@ def design(
         raise UsageError(f"{control} is both tested and the control; choose a control that is known to be served there")
     if repetitions < 1:
         raise UsageError(f"{repetitions} repetitions are none; give at least 1")
-    slots = 2 * len(names) * repetitions + (len(names) * repetitions + 1 if control is not None else 1)
+    slots = (3 if control is not None else 2) * len(names) * repetitions + 2
     if slots > MOST_TRIALS:
         raise UsageError(f"{slots} connections are more than one run takes ({MOST_TRIALS}); give fewer names or repetitions")
     rng = random.Random(seed)
@@ -61,8 +62,8 @@ def design(
 
     trials: list[Trial] = []
 
-    def add(role: Role, name: str, like: str) -> None:
-        settings = {"pair": names.index(like) + 1, "hello_seed": seeds[like], "name_room": room}
+    def add(role: Role, name: str, like: str, *, spare: bool = False) -> None:
+        settings = {"pair": names.index(like) + 1, "hello_seed": seeds[like], "name_room": room, **({"spare": True} if spare else {})}
         trials.append(Trial(len(trials) + 1, role, name, server, settings=settings))
 
     last = names[0]
@@ -74,10 +75,11 @@ def design(
             for role in rng.sample(before, len(before)):
                 add(role, control if role == "control" and control is not None else decoys[name], name)
             add("test", name, name)
-    if control is not None:
-        add("control", control, last)
-    else:
-        add("random-control", decoys[last], last)
+    for spare in (False, True):
+        if control is not None:
+            add("control", control, last, spare=spare)
+        else:
+            add("random-control", decoys[last], last, spare=spare)
     return Plan(
         server=server,
         target=target if target is not None else server,

@@ -21,7 +21,7 @@ from dpiprobe.errors import UsageError
 from dpiprobe.plan.comment import comments_of
 from dpiprobe.plan.plan import Plan
 from dpiprobe.probe.kernel import Interrupted, Outcome, endpoint_of, reserve, run_trial
-from dpiprobe.probe.pacing import Past, Wait, wait_after
+from dpiprobe.probe.pacing import Past, Wait, spare_is_wanted, wait_after
 from dpiprobe.probe.route import Route, Target, route_to
 from dpiprobe.report.jsonl import FORMAT
 from dpiprobe.run.folder import RunFolder
@@ -112,6 +112,8 @@ def _trials(plan: Plan, sockets: Sequence[Any], target: Target, observer: Observ
     past: list[Past] = []
     began = time.monotonic()
     for trial, bound in zip(plan.trials, sockets, strict=True):
+        if trial.settings.get("spare") and not spare_is_wanted(past):
+            continue
         if past:
             wait = wait_after(past, plan.pace, time.monotonic() - began)
             observer.waiting(wait)

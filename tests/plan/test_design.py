@@ -19,7 +19,7 @@ def laid_out(names: list[str], control: str | None = "served.example", repetitio
 
 def test_one_name_three_times_with_both_kinds_of_control() -> None:
     plan = laid_out(["blocked.example"])
-    roles = [trial.role for trial in plan.trials]
+    roles = [trial.role for trial in plan.trials if not trial.settings.get("spare")]
     assert (roles.count("test"), roles.count("control"), roles.count("random-control")) == (3, 4, 3)
     assert {trial.name for trial in plan.trials if trial.role == "control"} == {"served.example"}
 
@@ -35,6 +35,13 @@ def test_every_test_has_a_control_right_before_it_and_one_after_it_before_the_ne
         assert sought in [trial.role for trial in plan.trials[before + 1 : after]]
     for name in plan.names:
         assert sum(trial.name == name for trial in plan.trials) == repetitions
+
+
+def test_a_spare_control_stands_at_the_end() -> None:
+    for control, role in (("served.example", "control"), (None, "random-control")):
+        plan = laid_out(["blocked.example"], control)
+        assert [(trial.role, trial.settings["spare"]) for trial in plan.trials if "spare" in trial.settings] == [(role, True)]
+        assert plan.trials[-1].settings["spare"]
 
 
 def test_the_seed_decides_the_order_and_nothing_else_does() -> None:

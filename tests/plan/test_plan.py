@@ -37,9 +37,9 @@ def test_any_plan_survives_the_round_trip(names: list[str], repetitions: int, se
 
 
 def test_a_flow_finds_its_trial_by_its_endpoints() -> None:
-    plan = small_plan().with_clients([f"198.51.100.7:{50000 + i}" for i in range(4)])
+    plan = small_plan().with_clients([f"198.51.100.7:{50000 + i}" for i in range(5)])
     found = trials_by_endpoint(plan)
-    assert len(found) == 4
+    assert len(found) == 5
     assert found["198.51.100.7:50002", "192.0.2.1:443"] is plan.trials[2]
 
 

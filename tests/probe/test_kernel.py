@@ -90,11 +90,11 @@ def test_nobody_there_is_a_result(address: str) -> None:
 def test_each_trial_leaves_from_the_port_reserved_for_it() -> None:
     with serving(serves()) as port:
         target = resolve("127.0.0.1", port)
-        sockets = reserve(4, route_to(target), target)
+        sockets = reserve(5, route_to(target), target)
         clients = [endpoint_of(bound) for bound in sockets]
         plan = plan_for("127.0.0.1", port).with_clients(clients)
         outcomes = [run_trial(plan, trial, bound, target) for trial, bound in zip(plan.trials, sockets, strict=True)]
-    assert len(set(clients)) == 4
+    assert len(set(clients)) == 5
     assert [outcome.trial.client for outcome in outcomes] == clients
     assert all(outcome.trial.start_ns for outcome in outcomes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpiprobe.plan.plan import Pace
-from dpiprobe.probe.pacing import Past, wait_after
+from dpiprobe.probe.pacing import Past, spare_is_wanted, wait_after
 
 PACE = Pace(gap=1.0, residual=180.0, recover=2)
 WORKING, FAILING = Past("control", True), Past("control", False)
@@ -54,3 +54,9 @@ def test_without_a_known_control_the_random_name_takes_its_place() -> None:
 
 def test_no_wait_where_none_is_wanted() -> None:
     assert wait_after([WORKING, TEST_FAILED, FAILING], Pace(gap=0, residual=0), 0).seconds == 0
+
+
+def test_a_spare_control_is_wanted_where_the_last_one_was_punished_and_not_otherwise() -> None:
+    assert spare_is_wanted([WORKING, TEST_FAILED, FAILING])
+    assert not spare_is_wanted([WORKING, TEST_FAILED, WORKING])
+    assert not spare_is_wanted([FAILING, TEST_FAILED, FAILING])

@@ -18,12 +18,12 @@ from tests.conftest import ROOT, require
 pytestmark = pytest.mark.xdist_group("lab")
 
 
-def probed(box: str, path: Path, *more: str, blocked: str = "blocked.example") -> tuple[RunFolder, dict[str, Any]]:
+def probed(box: str | dict[str, object], path: Path, *more: str, repetitions: int = 1, blocked: str = "blocked.example") -> tuple[RunFolder, dict[str, Any]]:
     """Probe through a box; the run folder and the name record of the blocked name."""
     if reason := available():
         require("lab", reason)
     with Lab(box, seed=1) as lab:
-        words = ["--name", blocked, "--control", lab.allowed_name, "--repetitions", "1", "--rate", "10", "--seed", "1", "-o", str(path), *more]
+        words = ["--name", blocked, "--control", lab.allowed_name, "--repetitions", str(repetitions), "--rate", "10", "--seed", "1", "-o", str(path), *more]
         done = lab.run_in("client", [sys.executable, "-m", "dpiprobe", "probe", lab.server, *words, "--json"], capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
@@ -48,10 +48,9 @@ def test_the_free_path_is_ok(tmp_path: Path) -> None:
 
 
 def test_an_in_path_reset_is_named_and_the_capture_goes_on_after_it(tmp_path: Path) -> None:
-    folder, name = probed("in-path-reset", tmp_path / "run")
+    folder, name = probed("in-path-reset", tmp_path / "run", repetitions=3)
     assert (name["verdict"], name["technique"]) == ("blocked", "rst.in-path")
-    (trial,) = [row for row in folder.trials() if row["role"] == "test"]
-    assert trial["finished"] - trial["ended"] >= 1e9
+    assert all(row["finished"] - row["ended"] >= 1e9 for row in folder.trials() if row["role"] == "test")
     assert flow_of(folder, "test")["server_name"] == "blocked.example"
 
 
@@ -73,3 +72,15 @@ def test_a_throttled_page_is_fetched_within_bounds_and_slower_than_its_control(t
     spent = {role: row["finished"] - row["answered"] for role, row in rows.items()}
     assert rows["test"]["http_bytes"] > 40_000 and rows["control"]["http_bytes"] > 40_000
     assert spent["test"] > 3 * spent["control"]
+
+
+def test_residual_punishment_is_met_by_a_control_waited_out_and_left_behind_by_the_spare(tmp_path: Path) -> None:
+    punishing: dict[str, object] = {
+        "trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "8 s", "same": ["client", "server", "port"]},
+    }  # fmt: skip
+    folder, name = probed(punishing, tmp_path / "run", "--timeout", "3", "--wait", "9")
+    rows = folder.trials()
+    after = rows[[row["role"] for row in rows].index("test") + 1 :]
+    assert [(row["role"], row["worked"]) for row in after] == [("control", False), ("control", True)]
+    assert after[1]["start_ns"] - after[0]["start_ns"] >= 9e9
+    assert (name["verdict"], name["technique"]) == ("blocked", "drop.hello")
