@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dpiprobe.observe.table import SERVER
 from dpiprobe.signature.clause import Absent, Across, Earlier, Flow, Packets
@@ -147,3 +149,33 @@ def test_unverified_numbers_name_a_field_that_exists() -> None:
     assert changed("ack_ahead: 0", "ack_ahead: 0\nunverified: [resets.ttl]") == [
         "f.yaml:20:14: unverified names 'resets.ttl', which is no `clause.field` of this file"
     ]
+
+
+words = st.sampled_from(
+    ["from", "flags", "server", "RA", "expect", "resets", "count", "at least 3", "flow", "absent", "within", "3 s", "same", "ipid", "earlier", "send"]
+)
+nodes = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 70000) | st.floats() | words | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(["expect", "support", "rule_out", "any_of", "trigger", "seen", "emulate", "examples", "references", "unverified", "id"]), nodes)
+def test_whatever_stands_under_a_key_is_a_problem_or_a_signature_never_a_crash(key: str, node: object) -> None:
+    import yaml
+
+    base = yaml.safe_load(GOOD)
+    signature, problems, _ = read_signature(yaml.safe_dump({**base, key: node}, allow_unicode=True), "f.yaml")
+    assert (signature is None) == bool(problems)
+    assert all(line.startswith("f.yaml:") for line in problems)
+    if signature is not None:
+        assert signature_from_plain(signature.to_plain()) == signature
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="abc:-[]{}#&*!|>'\"%@` \n\t0.~<?,", max_size=40))
+def test_any_text_is_read_without_a_crash_at_all(text: str) -> None:
+    signature, problems, _ = read_signature(text, "f.yaml")
+    assert signature is None and problems
