@@ -120,6 +120,7 @@ class _Driver:
         self._pending = b""
         self._connected = False
         self._reading = True
+        self._dead = False
 
     def connect(self, sockaddr: Sequence[Any]) -> None:
         code = self._socket.connect_ex(tuple(sockaddr))
@@ -147,7 +148,7 @@ class _Driver:
 
     def _look(self) -> None:
         """Tell the machine how sending goes; a connection that was reset has forgotten what was acknowledged."""
-        if self._connected and self._reading and self._machine.state != "done":
+        if self._connected and not self._dead and self._machine.state != "done":
             state, unacknowledged, retransmissions, _ = self._info()
             if state != _CLOSED:
                 self._feed(Progress(time.monotonic_ns(), unacknowledged, retransmissions))
@@ -167,6 +168,7 @@ class _Driver:
         self._feed(Connected(time.monotonic_ns(), rtt * 1000 or None))
 
     def _lost(self, code: int) -> None:
+        self._dead = True
         self._stop_reading()
         self._feed(Ended(time.monotonic_ns(), _ENDS.get(code, "error"), os.strerror(code)))
 
@@ -203,7 +205,7 @@ class _Driver:
             sent = 0
         except OSError as error:
             # A reset is told once, by whoever asks first; what had come before it can still be read by nobody.
-            if self._reading:
+            if not self._dead:
                 self._lost(error.errno or 0)
             return
         self._pending = self._pending[sent:]
@@ -221,7 +223,7 @@ class _Driver:
             try:
                 self._socket.shutdown(socket.SHUT_WR)
             except OSError as error:
-                if self._reading:
+                if not self._dead:
                     self._lost(error.errno or 0)
         elif isinstance(command, Finish) and command.abort:
             self._linger_off()

@@ -221,11 +221,12 @@ class Machine:
 
     def _progress(self, event: Progress) -> list[Command]:
         self.account.retransmissions = event.retransmissions
+        newly = self._unacknowledged and not event.unacknowledged
+        self._unacknowledged = event.unacknowledged > 0
         if self.state != "speaking":
             return []
         if not event.unacknowledged:
-            if self._unacknowledged:
-                self._unacknowledged = False
+            if newly:
                 if self.account.hello_acknowledged is None:
                     self.account.hello_acknowledged = self._since(event.at)
                 self._until = max(self._sent, self._last_heard) + _ns(self.pace.answer)
@@ -251,8 +252,8 @@ class Machine:
             return [Shut()]
         if self.state in ("connecting", "speaking") and alive:
             account.end, account.ended = "timeout", self._since(at)
-        # Whatever still waits for an acknowledgement must not be sent again into the next trial.
-        abort = self.state != "closing" or alive
+        # Whatever still waits for an acknowledgement must not be sent again into the next trial; what both sides closed is closed in order.
+        abort = account.end != "eof" or self._unacknowledged
         self.state = "done"
         account.finished = self._since(at)
         return [Finish(abort)]

@@ -63,10 +63,25 @@ def test_an_unanswered_syn_ends_as_a_timeout_after_the_connect_time() -> None:
 
 def test_after_an_answer_the_connection_is_watched_and_closed_in_order() -> None:
     machine = connected(Pace(after_answer=0.5))
+    assert machine.handle(Progress(100 * MS, 0, 0)) == []
     assert machine.handle(Received(100 * MS, b"server hello")) == []
     assert machine.handle(Tick(599 * MS)) == []
     assert machine.handle(Tick(600 * MS)) == [Shut()]
     assert machine.handle(Ended(650 * MS, "eof")) == [Finish(abort=False)]
+
+
+def test_what_the_server_closes_is_closed_in_order_once_everything_is_acknowledged() -> None:
+    machine = connected(Pace(after_end=1.0))
+    machine.handle(Progress(100 * MS, 0, 0))
+    machine.handle(Ended(100 * MS, "eof"))
+    assert machine.handle(Tick(1100 * MS)) == [Finish(abort=False)]
+
+
+def test_a_close_that_leaves_the_hello_unacknowledged_is_cut_off_so_that_no_copies_follow() -> None:
+    machine = connected(Pace(after_end=1.0))
+    machine.handle(Progress(100 * MS, 1, 0))
+    machine.handle(Ended(100 * MS, "eof"))
+    assert machine.handle(Tick(1100 * MS)) == [Finish(abort=True)]
 
 
 def test_on_a_long_path_the_watch_is_three_round_trips() -> None:
