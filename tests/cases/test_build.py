@@ -10,8 +10,9 @@ import pytest
 
 from dpiprobe.capture.read import read_capture
 from dpiprobe.cases.build import START, Tape, application_data, server_flight
+from dpiprobe.cases.certificate import certificate, flight
 from dpiprobe.flow.settle import settle
-from dpiprobe.tls.server import read_server
+from dpiprobe.tls.server import read_server, self_issued
 from dpiprobe.wire.packets import ACK, FIN, PSH, RST, SYN
 from tests.conftest import ROOT
 
@@ -74,3 +75,9 @@ def test_a_case_is_what_its_script_builds(script: Path, tmp_path: Path) -> None:
     runpy.run_path(str(script))["make"](tmp_path)
     for built in tmp_path.iterdir():
         assert built.read_bytes() == (script.parent / built.name).read_bytes(), f"{built.name}: run make.py again, and look at what changed"
+
+
+def test_a_certificate_can_be_walked() -> None:
+    theirs, own = certificate("a.example", "Public CA"), certificate("a.example", "a.example")
+    assert read_server(flight("x", theirs)).state == "complete"
+    assert self_issued(theirs) is False and self_issued(own) is True
