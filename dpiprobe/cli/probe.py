@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--get", metavar="PATH", help="With --handshake: fetch this page too (at most 1 MiB), to see throttling.")
 @click.option("--seed", type=int, help="Decides order, random names and hellos; drawn and recorded where it is not given.")
 @click.option("--vantage", metavar="TEXT", help="Where this machine stands, for the record (network, place).")
+@click.option("--contact", metavar="TEXT", help="An address to write to about this run, for the record.")
 @click.option("--signatures", "signatures", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
 @click.option("-o", "--out", metavar="DIR", help="The run folder; runs/... where it is not given.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and send nothing.")
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 def probe(
     ctx: click.Context, server: str, names: tuple[str, ...], control: str | None, repetitions: int, port: int, version: int | None,
     interface: str | None, rate: float, timeout: float, wait: float, handshake: bool, get: str | None, seed: int | None, vantage: str | None,
-    signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
+    contact: str | None, signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Probe one server with names and controls, record every packet, and say what happens to each name.
 
@@ -88,12 +89,12 @@ def probe(
     database = load_signatures(signatures)
     folder = RunFolder.create(Path(out) if out is not None else default_folder(target, time.time_ns()))
     _stop_on_sigterm()
-    done = conduct(plan, target, folder, interface=interface, vantage=vantage, arguments=sys.argv[1:], observer=_observer(speak))
+    done = conduct(plan, target, folder, interface=interface, vantage=vantage, contact=contact, arguments=sys.argv[1:], observer=_observer(speak))
     speak.done()
     _say_losses(speak, done)
     records = explain_run(folder, database=database)
     _print_records([*records, folder.run()], as_json)
-    speak.note(f"dpiprobe: the run is in {folder.path}; look further with 'dpiprobe show {folder.capture} --flow N'")
+    speak.note(f"dpiprobe: the run is in {folder.path}")
     if done.interrupted:
         speak.note(f"dpiprobe: interrupted after {len(done.outcomes)} of {len(plan.trials)} trials; what was there is kept and explained")
         ctx.exit(130)

@@ -60,14 +60,15 @@ def conduct(
     *,
     interface: str | None = None,
     vantage: str | None = None,
+    contact: str | None = None,
     arguments: Sequence[str] = (),
     observer: Observer | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Conducted:
     """Carry out the plan against the target and leave capture.pcapng, plan.json, trials.jsonl and run.json in the folder.
 
-    interface: capture and connect there, whatever the route says. Raises EnvironmentError_ where this machine cannot probe at all; an
-    unreachable server is a result. Ctrl-C is not an exception here: the run ends, `interrupted` says so.
+    interface: capture and connect there, whatever the route says · vantage, contact, arguments: for the record. Raises
+    EnvironmentError_ where this machine cannot probe at all; an unreachable server is a result. Ctrl-C is not an exception here: the run ends, `interrupted` says so.
     """
     if plan.server != target.endpoint:
         raise UsageError(f"the plan is for {plan.server}, not for {target.endpoint}; make it again for this server")
@@ -79,7 +80,7 @@ def conduct(
     try:
         plan = plan.with_clients([endpoint_of(bound) for bound in sockets])
         folder.write_plan(plan)
-        record = _run_record(plan, route, vantage, arguments)
+        record = _run_record(plan, route, vantage, contact, arguments)
         folder.write_run(record)
         ports = [int(bound.getsockname()[1]) for bound in sockets]
         recording = Recording(folder.capture, route.interface, hosts=[target.address], local_ports=ports, comments=comments_of(plan))
@@ -132,13 +133,14 @@ def _keep(folder: RunFolder, outcome: Outcome) -> None:
     folder.append_trial({**head, "start_ns": trial.start_ns, "worked": outcome.worked, **outcome.account})
 
 
-def _run_record(plan: Plan, route: Route, vantage: str | None, arguments: Sequence[str]) -> dict[str, Any]:
+def _run_record(plan: Plan, route: Route, vantage: str | None, contact: str | None, arguments: Sequence[str]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "kind": "run",
         "tool": __version__,
         "signatures": None,
         "vantage": vantage,
+        "contact": contact,
         "server": plan.server,
         "target": plan.target,
         "names": list(plan.names),

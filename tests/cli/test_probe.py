@@ -115,14 +115,14 @@ def dpiprobe(*arguments: str) -> subprocess.CompletedProcess[str]:
 @needs_privilege
 def test_a_run_is_explained_as_analyze_explains_its_capture(tmp_path: Path) -> None:
     with serving(serves()) as port:
-        done = dpiprobe("probe", f"127.0.0.1:{port}", *NAMES, "-o", str(tmp_path / "run"), "--vantage", "a test", "--json")
+        done = dpiprobe("probe", f"127.0.0.1:{port}", *NAMES, "-o", str(tmp_path / "run"), "--vantage", "a test", "--contact", "me@served.example", "--json")
     assert done.returncode == 0, done.stderr
     again = dpiprobe("analyze", str(tmp_path / "run" / "capture.pcapng"), "--json")
     lines = done.stdout.splitlines()
     assert lines[:-1] == again.stdout.splitlines()
     assert (tmp_path / "run" / "records.jsonl").read_text() == again.stdout
     run = json.loads(lines[-1])
-    assert (run["kind"], run["vantage"], run["drops"]) == ("run", "a test", 0)
+    assert (run["kind"], run["vantage"], run["contact"], run["drops"]) == ("run", "a test", "me@served.example", 0)
     assert run["signatures"] == json.loads(lines[-2])["signatures"]
     names = [json.loads(line) for line in lines if '"kind":"name"' in line]
     assert {name["verdict"] for name in names} == {"ok"}
