@@ -68,7 +68,8 @@ def conduct(
     """Carry out the plan against the target and leave capture.pcapng, plan.json, trials.jsonl and run.json in the folder.
 
     interface: capture and connect there, whatever the route says · vantage, contact, arguments: for the record. Raises
-    EnvironmentError_ where this machine cannot probe at all; an unreachable server is a result. Ctrl-C is not an exception here: the run ends, `interrupted` says so.
+    EnvironmentError_ where this machine cannot probe at all; an unreachable server is a result. Ctrl-C is not an exception here:
+    the run ends, `interrupted` says so.
     """
     if plan.server != target.endpoint:
         raise UsageError(f"the plan is for {plan.server}, not for {target.endpoint}; make it again for this server")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -136,6 +137,22 @@ def test_a_server_that_is_not_there_is_a_result(tmp_path: Path) -> None:
 
 
 @needs_privilege
+def test_over_ipv6_each_flow_finds_its_trial_too(tmp_path: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with serving(serves(), "::1") as port:
+        target = resolve(f"[::1]:{port}")
+        plan = design(target.endpoint, ["blocked.example"], control=None, repetitions=1, seed=1, pace=QUICK)
+        done = conduct(plan, target, RunFolder.create(tmp_path / "run"))
+    packets = read_capture(str(done.folder.capture)).packets
+    syns = packets.source_port[(packets.flags & 0x12) == 0x02]
+    assert [f"[::1]:{source}" for source in syns] == [outcome.trial.client for outcome in done.outcomes]
+    assert all(outcome.worked for outcome in done.outcomes)
+
+
+@needs_privilege
 def test_a_punished_control_is_waited_out(tmp_path: Path) -> None:
     class Watches(Observer):
         waits: list[Wait] = []  # noqa: RUF012
@@ -177,4 +194,4 @@ def test_the_same_without_root_in_a_user_namespace() -> None:
         cwd=Path(__file__).parent.parent.parent, env={**os.environ, "DPIPROBE_INSIDE": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "11 passed, 1 skipped" in done.stdout, done.stdout
+    assert "12 passed, 1 skipped" in done.stdout, done.stdout
