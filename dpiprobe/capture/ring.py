@@ -81,7 +81,9 @@ class Ring:
         # Protocol 0 receives nothing until bind, so that no packet of another interface or from before the filter gets in.
         self._socket = _packet_socket(socket.SOCK_RAW if self.link_type == ETHERNET else socket.SOCK_DGRAM)
         self._blocks = 0
-        self._block_size = 1 << 20
+        # A block is handed over after 20 ms however little is in it, so their number bounds how long the reader may be kept waiting: 16 MB are 2.5 s.
+        # Smaller than this a frame of 64 kB (GSO) would not fit.
+        self._block_size = 1 << 17
         try:
             if program:
                 _attach(self._socket, program)
