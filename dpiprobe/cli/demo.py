@@ -38,9 +38,13 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
         if name not in known:
             raise UsageError(f"the demonstration has no box {name!r}; it has: {', '.join(known)}")
     trouble = available()
-    if trouble is not None:
-        raise EnvironmentError_(trouble)
     speak = voice(ctx)
+    if trouble is not None:
+        from dpiprobe.cli.offline import explain_cases
+
+        speak.note("dpiprobe: no lab can be built here (the last line says why), so recorded cases are explained instead")
+        explain_cases()
+        raise EnvironmentError_(trouble)
     folder = Path(out) if out is not None else Path("runs") / time.strftime("demo-%Y%m%dT%H%M%SZ", time.gmtime())
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; give another folder with -o, a run is never overwritten")
