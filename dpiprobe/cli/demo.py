@@ -19,7 +19,8 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
     """Stand up a network with a box on the path for each technique, probe through it, and name what it does.
 
     Everything happens in network namespaces of this machine; no packet leaves it. Needs no root where unprivileged user namespaces
-    are allowed. Takes about two minutes. Exit codes: 0 every box named rightly, 1 one was not, 3 this machine cannot.
+    are allowed; where they are not, recorded cases are explained instead and the last line says what is missing. Takes about two
+    minutes. Exit codes: 0 every box named rightly, 1 one was not, 3 this machine cannot.
     """
     import secrets
     import sys
@@ -60,3 +61,21 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
         demo_table.write(runs, sys.stdout, shown=folder)
     if not all(run.right for run in runs):
         ctx.exit(1)
+
+
+def _offline() -> None:
+    """One line for each recorded case: what it shows, and what is said of it from the file alone."""
+    from dpiprobe.cases.case import load_cases
+    from dpiprobe.cases.compare import run_case
+    from dpiprobe.cli.judge import load_signatures
+    from dpiprobe.errors import UsageError
+
+    try:
+        cases = load_cases()
+    except UsageError as error:  # an installed wheel has no pcaps/
+        click.echo(f"no recorded cases here: {error}", err=True)
+        return
+    database = load_signatures(None)
+    for case in cases:
+        held = run_case(case, database).holds
+        click.echo(f"{'right' if held else 'WRONG':<6} {case.family:<10} {case.name:<28} {case.about}")
