@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from dpiprobe.capture.read import read_capture
 from dpiprobe.capture.ring import check_privilege
 from dpiprobe.cli import main
-from dpiprobe.errors import EnvironmentError_
+from dpiprobe.errors import EnvironmentError_, InputError
 from dpiprobe.plan.plan import read_plan
 from dpiprobe.run.folder import RunFolder
 from tests.conftest import ROOT
@@ -140,6 +141,13 @@ def test_a_server_that_is_not_there_is_a_result_and_blames_nobody(tmp_path: Path
     assert verdicts
 
 
+def frames_so_far(path: Path) -> int:
+    try:
+        return read_capture(str(path)).frames
+    except InputError:
+        return 0
+
+
 @needs_privilege
 def test_ctrl_c_in_a_terminal_keeps_and_explains_what_there_is(tmp_path: Path) -> None:
     with serving(is_mute) as port:
@@ -148,9 +156,8 @@ def test_ctrl_c_in_a_terminal_keeps_and_explains_what_there_is(tmp_path: Path) -
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True,
         )  # fmt: skip
         end = time.monotonic() + 15
-        while not (tmp_path / "run" / "capture.pcapng").exists() and time.monotonic() < end:
-            time.sleep(0.05)
-        time.sleep(1.0)
+        while frames_so_far(tmp_path / "run" / "capture.pcapng") < 4 and time.monotonic() < end:
+            time.sleep(0.1)
         os.killpg(probing.pid, signal.SIGINT)  # the whole foreground group, as a terminal does
         _, err = probing.communicate(timeout=30)
     assert probing.returncode == 130, err

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from dpiprobe.capture.ring import check_privilege
 from dpiprobe.errors import EnvironmentError_, UsageError
 from dpiprobe.plan.comment import plan_in
 from dpiprobe.plan.design import design
-from dpiprobe.plan.plan import Pace, trials_by_endpoint
+from dpiprobe.plan.plan import Pace, Plan, trials_by_endpoint
 from dpiprobe.probe.pacing import Wait
 from dpiprobe.probe.route import resolve
 from dpiprobe.run.conduct import Conducted, Observer, conduct, default_folder
@@ -104,23 +103,25 @@ def test_the_applications_view_is_kept_line_by_line(done: Conducted) -> None:
     assert all(row["client"] and row["start_ns"] for row in rows)
 
 
-@pytest.fixture
-def sigint_once() -> Iterator[threading.Timer]:
-    timer = threading.Timer(1.2, signal.raise_signal, [signal.SIGINT])
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield timer
-    timer.cancel()
-    signal.signal(signal.SIGINT, before)
+class InterruptsTheSecondTrial(Observer):
+    """SIGINT 0.2 s into the second trial."""
+
+    def started(self, plan: Plan, number: int) -> None:
+        if number == 2:
+            threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
 
 
 @needs_privilege
-def test_an_interrupt_keeps_capture_plan_and_the_trial_under_way(tmp_path: Path, sigint_once: threading.Timer) -> None:
-    with serving(is_mute) as port:
-        sigint_once.start()
-        done = run_against(port, tmp_path / "run", pace=Pace(gap=0, answer=0.5, after_end=0.1, residual=0))
+def test_an_interrupt_keeps_capture_plan_and_the_trial_under_way(tmp_path: Path) -> None:
+    pace = Pace(gap=0, answer=1, after_end=0.1, residual=0)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with serving(is_mute) as port:
+            done = run_against(port, tmp_path / "run", pace=pace, observer=InterruptsTheSecondTrial())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done.interrupted
-    assert 1 <= len(done.outcomes) < 7
-    assert len(done.folder.trials()) == len(done.outcomes)
+    assert [row["interrupted"] for row in done.folder.trials()] == [False, True]
     assert done.folder.run()["interrupted"] is True
     capture = read_capture(str(done.folder.capture))
     assert plan_in(capture.comments) is not None
