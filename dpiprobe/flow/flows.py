@@ -3,7 +3,8 @@
 Rules of this file:
 - It is the shape only; `group.py` makes the slots, `orient.py` the sides, `stream.py` the offsets, `trigger.py` the hello, `settle.py` calls them.
 - A *slot* is one packet in one flow. Slots are sorted by flow, then by capture order; a flow is the slots `start[f]:stop[f]`.
-- Landmarks are slot indices or -1. Offsets are byte positions in a side's stream: 0 is the first payload byte after the SYN.
+- Landmarks are slot indices or -1. Offsets are byte positions in a side's stream: 0 is the first payload byte after the SYN. The stream
+  of a QUIC conversation's side is its datagrams one after the other as captured; nobody acknowledges there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.wire.packets import Packets
+from dpiprobe.wire.packets import TCP, Packets
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,13 +32,18 @@ BY_SYN, BY_HELLO, BY_PORT = 0, 1, 2
 """What the orientation of a flow rests on."""
 
 
+def tcp_flags(packets: Packets, row: Ints) -> Ints:
+    """TCP flag bits of the packets in `row`; 0 where the packet is not TCP (the column itself says -1 there)."""
+    return np.where(packets.protocol[row] == TCP, packets.flags[row], 0)
+
+
 @dataclass(slots=True)
 class Trigger:
     """What the client asked for, as far as the capture shows it.
 
     server_name: host name of the SNI or Host header, escaped to valid text · length: bytes of the hello on the stream, records included
     complete: whether every byte of it is in the capture · ech: "ech", "esni" or None · ja4, alpn: None where not TLS
-    names: every name in the hello · client_random: to tell a copy from another hello
+    names: every name in the hello · method: of an HTTP request
     """
 
     kind: int

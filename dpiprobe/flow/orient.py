@@ -11,7 +11,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import BY_HELLO, BY_PORT, BY_SYN
+from dpiprobe.flow.flows import BY_HELLO, BY_PORT, BY_SYN, tcp_flags
 from dpiprobe.flow.group import Grouped
 from dpiprobe.flow.segments import first_where
 from dpiprobe.wire.packets import ACK, RST, SYN, TCP, UDP, Packets
@@ -22,28 +22,29 @@ Bools = npt.NDArray[np.bool_]
 HTTP_REQUEST_START = re.compile(rb"[A-Z]{3,8} [^\s]")
 """A method of capitals, a space, a target (RFC 9112 section 3). Methods of the IANA registry have 3 to 17 letters; those that matter here up to 8."""
 
+INITIAL_SIZE = 1200
+"""Bytes below which a client may not send a datagram with an Initial (RFC 9000 section 14.1)."""
+
 
 def orient(packets: Packets, grouped: Grouped) -> tuple[Bools, Ints]:
     """Per flow: is the lower endpoint the client; and what that rests on."""
     flow, count = grouped.flow, grouped.flow_count
-    member = grouped.joined == 0
-    flags = packets.flags[grouped.row]
-    tcp = member & (packets.protocol[grouped.row] == TCP)
+    flags = tcp_flags(packets, grouped.row)
     lower = grouped.lower == 1
     client_low = np.zeros(count, bool)
     basis = np.full(count, BY_PORT, np.int64)
     decided = np.zeros(count, bool)
 
-    syn = first_where(tcp & ((flags & (SYN | ACK | RST)) == SYN), flow, count)
+    syn = first_where((flags & (SYN | ACK | RST)) == SYN, flow, count)
     _decide(client_low, basis, decided, syn, lower, BY_SYN)
-    syn_ack = first_where(tcp & ((flags & (SYN | ACK | RST)) == SYN | ACK), flow, count)
+    syn_ack = first_where((flags & (SYN | ACK | RST)) == (SYN | ACK), flow, count)
     _decide(client_low, basis, decided, syn_ack, ~lower, BY_SYN)
-    hello = first_where(member & client_speech(packets, grouped.row), flow, count)
+    hello = first_where(client_speech(packets, grouped.row), flow, count)
     _decide(client_low, basis, decided, hello, lower, BY_HELLO)
 
     low_port, high_port = grouped.low_key & 0xFFFF, grouped.high_key & 0xFFFF
-    first = first_where(member, flow, count)
-    by_port = np.where(low_port == high_port, lower[first], low_port > high_port) if count else np.zeros(0, bool)
+    first = np.searchsorted(flow, np.arange(count))
+    by_port = np.where(low_port == high_port, lower[first], low_port > high_port)
     return np.where(decided, client_low, by_port), basis
 
 
@@ -56,22 +57,16 @@ def _decide(client_low: Bools, basis: Ints, decided: Bools, landmark: Ints, answ
 
 def client_speech(packets: Packets, row: Ints) -> Bools:
     """Slots whose payload starts as only a client's can: a TLS ClientHello record, an HTTP request, a QUIC Initial."""
-    out = np.zeros(len(row), bool)
-    if not packets.arena:
-        return out
-    arena = np.frombuffer(packets.arena, np.uint8)
     captured = packets.payload_captured[row]
+    if len(packets.arena) < 6:
+        return np.zeros(len(row), bool)
+    arena = np.frombuffer(packets.arena, np.uint8)
     at = np.where(captured >= 6, packets.payload_offset[row], 0)
-    tcp = (packets.protocol[row] == TCP) & (captured >= 6)
-    top = len(arena) - 6
-    at = np.clip(at, 0, max(top, 0))
-    if top < 0:
-        return out
     first = arena[at]
-    out |= tcp & (first == 0x16) & (arena[at + 1] == 3) & (arena[at + 5] == 1)
+    tcp = (packets.protocol[row] == TCP) & (captured >= 6)
+    out = tcp & (first == 0x16) & (arena[at + 1] == 3) & (arena[at + 5] == 1)
     for i in np.flatnonzero(tcp & (first >= 0x41) & (first <= 0x5A)).tolist():
         out[i] = HTTP_REQUEST_START.match(packets.payload(int(row[i]))) is not None
-    udp = (packets.protocol[row] == UDP) & (captured >= 1200 - 100)
-    initial = ((first & 0xF0) == 0xC0) | ((first & 0xF0) == 0xD0)  # v1 type 0, v2 type 1 (RFC 9000 17.2.2, RFC 9369 3.2)
-    out |= udp & initial
-    return out
+    initial = np.where(arena[at + 1] == 0x6B, 0xD0, 0xC0)  # type 1 in version 2 (RFC 9369 section 3.2), 0 in version 1 (RFC 9000 section 17.2.2)
+    out |= (packets.protocol[row] == UDP) & (captured >= 6) & (packets.payload_length[row] >= INITIAL_SIZE) & ((first & 0xF0) == initial)
+    return np.asarray(out, np.bool_)

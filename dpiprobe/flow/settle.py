@@ -20,10 +20,12 @@ from dpiprobe.flow.flows import (
     STRAY,
     UNKNOWN,
     Flows,
+    tcp_flags,
 )
 from dpiprobe.flow.group import group
+from dpiprobe.flow.join import join
 from dpiprobe.flow.orient import orient
-from dpiprobe.flow.segments import count_where, first_where, last_where, max_where
+from dpiprobe.flow.segments import count_where, first_where, last_where, max_where, running_max, shifted
 from dpiprobe.flow.stream import bases, capture_copies, in_order, offsets
 from dpiprobe.flow.trigger import find_triggers
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN, Packets
@@ -38,7 +40,7 @@ _KEY = 1 << 34
 def settle(packets: Packets) -> Flows:
     """All flows of a batch of packets."""
     grouped = group(packets)
-    client_low, oriented_by = orient(packets, grouped)
+    grouped, client_low, oriented_by = join(packets, grouped, *orient(packets, grouped))
     row, flow, count = grouped.row, grouped.flow, grouped.flow_count
     from_client = (grouped.lower == 1) == client_low[flow] if count else np.zeros(0, bool)
     origin = np.where(grouped.joined == 2, STRAY, np.where(grouped.joined == 3, ICMP_ERROR, np.where(from_client, CLIENT, SERVER))).astype(
@@ -54,10 +56,10 @@ def settle(packets: Packets) -> Flows:
     duplicate = capture_copies(packets, row, flow, origin)
     client_next, client_after = in_order(packets, row, flow, origin, offset, end, CLIENT)
     server_next, server_after = in_order(packets, row, flow, origin, offset, end, SERVER)
-    triggers, hello_start, hello_end = find_triggers(packets, row, flow, origin, offset, end, start, stop)
+    triggers, hello_start, hello_end = find_triggers(packets, row, flow, origin, offset, end, count)
     kinds = np.array([t.kind if t else NO_TRIGGER for t in triggers], np.int64)
 
-    flags, length = packets.flags[row], packets.payload_length[row]
+    flags, length = tcp_flags(packets, row), packets.payload_length[row]
     client, server = origin == CLIENT, origin == SERVER
     own = duplicate == 0
     slot = np.arange(len(row))
@@ -90,7 +92,7 @@ def settle(packets: Packets) -> Flows:
     )
     server_word = server & ((flags & RST) == 0) & (acked != UNKNOWN)
     ack_end = first(server_word & after_hello & (acked >= hello_end[flow]))
-    rtt, samples = _round_trips(packets, row, flow, origin, duplicate, end, acked, syn_ack, last_syn, kinds, count)
+    rtt, samples = _round_trips(packets, row, flow, origin, duplicate, offset, end, acked, syn_ack, last_syn, kinds, count)
     return Flows(
         packets=packets, row=row, flow=flow, origin=origin, offset=offset, end=end, acked=acked,
         client_next=client_next, server_next=server_next, duplicate=duplicate, start=start, stop=stop,
@@ -110,16 +112,22 @@ def settle(packets: Packets) -> Flows:
 
 
 def _round_trips(
-    packets: Packets, row: Ints, flow: Ints, origin: Ints, duplicate: Ints, end: Ints, acked: Ints,
+    packets: Packets, row: Ints, flow: Ints, origin: Ints, duplicate: Ints, offset: Ints, end: Ints, acked: Ints,
     syn_ack: Ints, last_syn: Ints, kinds: Ints, count: int,
 ) -> tuple[Ints, Ints]:  # fmt: skip
     """Smallest round trip of each flow in ns (-1 where none) and how many samples it rests on."""
-    time, flags, length = packets.time[row], packets.flags[row], packets.payload_length[row]
+    time, flags, length = packets.time[row], tcp_flags(packets, row), packets.payload_length[row]
     big = np.iinfo(np.int64).max
     rtt, samples = np.full(count, big), np.zeros(count, np.int64)
     both = np.flatnonzero((syn_ack >= 0) & (last_syn >= 0))
-    rtt[both] = time[syn_ack[both]] - time[last_syn[both]]
-    samples[both] = 1
+    at, to = last_syn[both], syn_ack[both]
+    sends = (origin == CLIENT) & ((flags & (SYN | ACK | RST)) == SYN) & (duplicate == 0)
+    once = count_where(sends, flow, count)[both] == 1
+    echoed = (packets.ts_echo[row[to]] == packets.ts_value[row[at]]) & (packets.ts_value[row[at]] > 0)
+    later = packets.ts_value[row[at]] != packets.ts_value[row[np.maximum(first_where(sends, flow, count)[both], 0)]]
+    clear = (once | (echoed & later)) & (time[to] > time[at])
+    rtt[both[clear]] = (time[to] - time[at])[clear]
+    samples[both[clear]] = 1
     sent = np.flatnonzero((origin == CLIENT) & (length > 0) & (duplicate == 0) & ((flags & RST) == 0) & (end > 0))
     if len(sent):
         key = flow[sent] * _KEY + end[sent]
@@ -139,13 +147,22 @@ def _round_trips(
         position = np.minimum(position, len(unique) - 1)
         match = (unique[position] == wanted) & (times_sent[position] == 1)
         arrival, left = advancing[match], departure[position[match]]
-        ahead = arrival > left
+        again = (origin == CLIENT) & (length > 0) & (duplicate == 0) & (offset < _highest_before(origin, end, length, flags, flow))
+        resent = np.cumsum(again)
+        # Karn's algorithm: neither the segment nor anything before its acknowledgement was sent again
+        ahead = (arrival > left) & (resent[arrival] == resent[left]) & ~again[left] & (time[arrival] > time[left])
         arrival, left = arrival[ahead], left[ahead]
         pair = np.unique(left, return_index=True)[1]  # the first acknowledgement of each segment
         arrival, left = arrival[pair], left[pair]
         np.minimum.at(rtt, flow[arrival], time[arrival] - time[left])
         np.add.at(samples, flow[arrival], 1)
     return np.where(rtt == big, -1, rtt), samples
+
+
+def _highest_before(origin: Ints, end: Ints, length: Ints, flags: Ints, flow: Ints) -> Ints:
+    """The highest byte that the client had sent before each slot."""
+    sent = (origin == CLIENT) & (length > 0) & ((flags & RST) == 0)
+    return shifted(running_max(np.where(sent, end, UNKNOWN), flow), flow, UNKNOWN)
 
 
 def _unsuspicious(packets: Packets, row: Ints, kind: Ints) -> Bools:
@@ -163,7 +180,7 @@ def _unsuspicious(packets: Packets, row: Ints, kind: Ints) -> Bools:
 def _timestamps(packets: Packets, row: Ints, flow: Ints, origin: Ints, syn: Ints, syn_ack: Ints, count: int) -> Ints:
     """1 where both sides' SYNs carry timestamps (RFC 7323 section 2.2), 0 where one does not, else by the segments seen; -1 unknown."""
     carries = packets.ts_value[row] >= 0
-    plain = (packets.flags[row] & RST) == 0
+    plain = (tcp_flags(packets, row) & RST) == 0
     client_has = count_where((origin == CLIENT) & plain & carries, flow, count) > 0
     server_has = count_where((origin == SERVER) & plain & carries, flow, count) > 0
     client_speaks = count_where((origin == CLIENT) & plain, flow, count) > 0

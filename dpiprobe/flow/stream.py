@@ -4,23 +4,27 @@ Rules of this file:
 - Offset 0 is the first byte after the SYN. Offsets are 32-bit differences to one base a side: a flow of more than 2 GiB wraps
   and is read modulo 2^32 (its later packets are then misplaced; the handshake and its surroundings are not).
 - Resets never move a stream, nor does a FIN that brings the side's very first payload: forged ones would carry us along.
+- A QUIC conversation has no sequence numbers: its offsets count the payload bytes of each side's datagrams as captured.
 - Copies that the capture itself made (a mirror port, two interfaces) are marked, so that nobody counts them as evidence.
 """
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, tcp_flags
 from dpiprobe.flow.segments import first_where, running_max, shifted
-from dpiprobe.wire.packets import ACK, FIN, RST, SYN, Packets
+from dpiprobe.wire.packets import ACK, FIN, RST, SYN, UDP, Packets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MIRROR_WINDOW = 1_000_000
-"""ns within which an equal packet is a capture duplicate (captures.md: the doubled captures lie below 1 ms)."""
+MIRROR_WINDOW = 5_000_000
+"""ns within which an equal packet is a capture duplicate. Doubled captures lie below 1 ms; two interfaces with a busy bridge between them
+need more, and no stack sends again so soon (RFC 8985 section 7.2: a probe timeout is 10 ms at least); unverified."""
 
 
 def wrapped_difference(a: Ints, b: Ints) -> Ints:
@@ -31,10 +35,10 @@ def wrapped_difference(a: Ints, b: Ints) -> Ints:
 def bases(packets: Packets, row: Ints, flow: Ints, origin: Ints, count: int) -> tuple[Ints, Ints]:
     """Raw sequence number of offset 0 for each side of each flow, or -1.
 
-    From the SYN and from the SYN/ACK that the client acknowledged (the first one where it acknowledged none); else from what the
-    other side acknowledged first; else from the side's first packet.
+    From the SYN and from the SYN/ACK that the client acknowledged (the first one where it acknowledged none); in a mid-stream beginning
+    from what came first, the side's first packet or the other side's first acknowledgement.
     """
-    flags, seq, ack = packets.flags[row], packets.seq[row], packets.ack[row]
+    flags, seq, ack = tcp_flags(packets, row), packets.seq[row], packets.ack[row]
     client, server = origin == CLIENT, origin == SERVER
     plain = (flags & (SYN | RST)) == 0
     client_base = _first_value(client & ((flags & (SYN | ACK | RST)) == SYN), (seq + 1) & 0xFFFFFFFF, flow, count)
@@ -42,15 +46,15 @@ def bases(packets: Packets, row: Ints, flow: Ints, origin: Ints, count: int) -> 
     first_ack = _first_value(client & plain & ((flags & ACK) != 0), ack, flow, count)
     believed = syn_ack & ((seq + 1) & 0xFFFFFFFF == first_ack[flow])
     server_base = _first_value(believed, (seq + 1) & 0xFFFFFFFF, flow, count)
-    for mask, values in (
-        (syn_ack, (seq + 1) & 0xFFFFFFFF),
-        (client & plain & ((flags & ACK) != 0), ack),
-        (server & plain, seq),
+    for fallback in (
+        _first_value(syn_ack, (seq + 1) & 0xFFFFFFFF, flow, count),
+        _first_value((server & plain) | (client & plain & ((flags & ACK) != 0)), np.where(server, seq, ack), flow, count),
     ):
-        fallback = _first_value(mask, values, flow, count)
         server_base = np.where(server_base < 0, fallback, server_base)
-    for mask, values in ((syn_ack, ack), (client & plain, seq), (server & plain & ((flags & ACK) != 0), ack)):
-        fallback = _first_value(mask, values, flow, count)
+    for fallback in (
+        _first_value(syn_ack, ack, flow, count),
+        _first_value((client & plain) | (server & plain & ((flags & ACK) != 0)), np.where(client, seq, ack), flow, count),
+    ):
         client_base = np.where(client_base < 0, fallback, client_base)
     return client_base, server_base
 
@@ -62,48 +66,54 @@ def _first_value(mask: Bools, values: Ints, flow: Ints, count: int) -> Ints:
 
 def offsets(packets: Packets, row: Ints, flow: Ints, origin: Ints, client_base: Ints, server_base: Ints) -> tuple[Ints, Ints, Ints]:
     """Per slot: offset of the payload, its end, and the offset acknowledged in the other side's stream (UNKNOWN without an ACK flag)."""
-    flags = packets.flags[row]
+    flags = tcp_flags(packets, row)
     own = np.where(origin == CLIENT, client_base[flow], server_base[flow])
     other = np.where(origin == CLIENT, server_base[flow], client_base[flow])
     side = (origin == CLIENT) | (origin == SERVER)
     start = (packets.seq[row] + ((flags & SYN) != 0)) & 0xFFFFFFFF
     offset = np.where(side & (own >= 0), wrapped_difference(start, own), UNKNOWN)
+    for sender in (CLIENT, SERVER):
+        datagrams = (packets.protocol[row] == UDP) & (origin == sender)
+        offset = np.where(datagrams, _bytes_before(np.where(datagrams, packets.payload_length[row], 0), flow), offset)
     end = np.where(offset != UNKNOWN, offset + packets.payload_length[row], UNKNOWN)
     acked = np.where(side & (other >= 0) & ((flags & ACK) != 0), wrapped_difference(packets.ack[row], other), UNKNOWN)
     return offset, end, acked
 
 
+def _bytes_before(length: Ints, flow: Ints) -> Ints:
+    """Sum of the lengths of all earlier slots of the same flow."""
+    before = np.cumsum(length) - length
+    return np.asarray(before - before[np.searchsorted(flow, flow)], np.int64)
+
+
 def capture_copies(packets: Packets, row: Ints, flow: Ints, origin: Ints) -> Ints:
-    """1 for slots equal to an earlier one of their flow in every header field within MIRROR_WINDOW, in flows whose SYNs, SYN/ACKs or
-    data are doubled too: three equal resets alone are a device's habit, a doubled handshake is the capture's."""
+    """1 for slots equal to an earlier one of their flow in every header field and in payload within MIRROR_WINDOW, in flows whose
+    handshake or client's data are doubled too: three equal resets, or a page sent three times, are a device's habit; a doubled
+    handshake is the capture's. Where the capture holds the server's side alone, its data stand in for that."""
     copies = np.zeros(len(row), np.int64)
     if not len(row):
         return copies
-    columns = [
-        packets.seq,
-        packets.ack,
-        packets.flags,
-        packets.ip_id,
-        packets.window,
-        packets.payload_length,
-        packets.ts_value,
-        packets.source_port,
-        packets.tos,
-    ]
+    columns = (
+        packets.seq, packets.ack, packets.flags, packets.ip_id, packets.window, packets.payload_length, packets.ts_value,
+        packets.source_port, packets.tos,
+    )  # fmt: skip
     keys = [c[row] for c in columns]
-    order = np.lexsort((np.arange(len(row)), *keys, origin, flow))
+    order = np.lexsort((*keys, origin, flow))  # stable: equal packets stay in capture order
     same = np.ones(len(row) - 1, bool)
     for key in (*keys, origin, flow):
         same &= np.diff(key[order]) == 0
     gap = np.diff(packets.time[row][order])
     same &= (gap >= 0) & (gap <= MIRROR_WINDOW)
-    # a copy of an IPv6 packet or of one with ID 0 may be a real repetition; such packets only count together with others
-    later = order[1:][same]
-    copies[later] = 1
-    unforgeable = (packets.flags[row] & RST) == 0
-    handshake_or_data = unforgeable & (((packets.flags[row] & SYN) != 0) | (packets.payload_length[row] > 0))
-    doubled = np.zeros(int(flow.max()) + 1, bool)
-    doubled[flow[(copies == 1) & handshake_or_data]] = True
+    length = packets.payload_length[row]
+    for i in np.flatnonzero(same & (length[order[1:]] > 0)).tolist():
+        same[i] = packets.payload(int(row[order[i]])) == packets.payload(int(row[order[i + 1]]))
+    copies[order[1:][same]] = 1
+    flags, count = tcp_flags(packets, row), int(flow.max()) + 1
+    two_sided = np.zeros(count, bool)
+    two_sided[flow[origin == CLIENT]] = True
+    telling = ((flags & SYN) != 0) | ((length > 0) & ((origin == CLIENT) | ~two_sided[flow]))
+    doubled = np.zeros(count, bool)
+    doubled[flow[(copies == 1) & telling & ((flags & RST) == 0)]] = True
     copies[~doubled[flow]] = 0
     return copies
 
@@ -113,7 +123,7 @@ def in_order(packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints
 
     A running maximum serves every flow whose segments leave no hole; the others are walked one by one.
     """
-    flags = packets.flags[row]
+    flags = tcp_flags(packets, row)
     moves = (origin == side) & (offset != UNKNOWN) & ((flags & RST) == 0) & (packets.payload_length[row] > 0)
     if side == SERVER:
         first_payload = first_where(moves, flow, int(flow.max()) + 1 if len(flow) else 0)
@@ -125,7 +135,7 @@ def in_order(packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints
     before = shifted(after, flow, 0)
     holes = moves & (offset > before)
     for f in np.unique(flow[holes]).tolist():
-        _walk(np.flatnonzero(flow == f) if len(flow) < 4096 else _slots_of(flow, f), moves, offset, end, before, after)
+        _walk(_slots_of(flow, f), moves, offset, end, before, after)
     return before, after
 
 
@@ -143,9 +153,8 @@ def _walk(slots: Ints, moves: Bools, offset: Ints, end: Ints, before: Ints, afte
             low, high = int(offset[slot]), int(end[slot])
             if low <= expected:
                 expected = max(expected, high)
-                waiting.sort()
                 while waiting and waiting[0][0] <= expected:
-                    expected = max(expected, waiting.pop(0)[1])
+                    expected = max(expected, heappop(waiting)[1])
             else:
-                waiting.append((low, high))
+                heappush(waiting, (low, high))
         after[slot] = expected

@@ -20,74 +20,95 @@ from dpiprobe.flow.flows import (
     QUIC_INITIAL,
     UNKNOWN,
     Trigger,
+    tcp_flags,
 )
-from dpiprobe.flow.orient import HTTP_REQUEST_START, client_speech
+from dpiprobe.flow.orient import client_speech
 from dpiprobe.tls import hello as tls_hello
 from dpiprobe.tls.fingerprint import ja4
+from dpiprobe.tls.http import parse_request
+from dpiprobe.tls.quic_initial import client_hello_of
 from dpiprobe.wire.packets import RST, UDP, Packets
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 GATHER_LIMIT = 1 << 17
 """Bytes of a client's stream that are put together to read its trigger: the longest ClientHello that a record layer can carry in
 sixteen-bit vectors (RFC 8446 section 4.1.2) and its record headers fit."""
 
+LATER_TRIES = 8
+"""Segments that look like the beginning of a request which are tried where the stream's own beginning is none. Policy."""
+
+QUIC_DATAGRAMS = 8
+"""Datagrams of a client that its ClientHello is looked for in (post-quantum hellos fill two or three). Policy."""
+
 
 def find_triggers(
-    packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, start: Ints, stop: Ints
+    packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, count: int
 ) -> tuple[list[Trigger | None], Ints, Ints]:
     """Per flow: the trigger or None, and the offsets where it starts and ends (UNKNOWN without one)."""
-    count = len(start)
     triggers: list[Trigger | None] = [None] * count
     begins, ends = np.full(count, UNKNOWN, np.int64), np.full(count, UNKNOWN, np.int64)
-    speaks = (origin == CLIENT) & (packets.payload_length[row] > 0) & ((packets.flags[row] & RST) == 0)
-    speech = speaks & client_speech(packets, row)
-    for f in np.unique(flow[speaks]).tolist():
-        slots = np.arange(start[f], stop[f])
-        mine = slots[speaks[start[f] : stop[f]]]
-        if packets.protocol[row[mine[0]]] == UDP:
-            triggers[f] = _quic(packets, row, mine)
-            begins[f], ends[f] = 0, int(packets.payload_length[row[mine[0]]])
-            continue
-        head = mine[(offset[mine] <= 0) & (end[mine] > 0)]
-        tries = [int(offset[head[0]])] if len(head) else [int(offset[mine].min())]
-        tries[0] = max(tries[0], 0) if len(head) else tries[0]
-        tries += [int(offset[s]) for s in mine[speech[mine]][:3].tolist() if int(offset[s]) not in tries]
-        found: tuple[Trigger, int, int] | None = None
-        for at in tries:
-            stream = gather(packets, row, mine, offset, end, at)
-            got = read_trigger(stream)
-            if got is not None and (found is None or found[0].method == "CONNECT"):
-                found = (got[0], at, at + got[1])
-            if found is not None and found[0].method != "CONNECT":
-                break
-        if found is None:
-            first = int(mine[0])
-            found = (Trigger(OTHER_DATA, length=int(packets.payload_length[row[first]])), int(offset[first]), int(end[first]))
+    speaks = np.flatnonzero((origin == CLIENT) & (packets.payload_length[row] > 0) & ((tcp_flags(packets, row) & RST) == 0))
+    speech = client_speech(packets, row)
+    edges = np.flatnonzero(np.concatenate(([True], np.diff(flow[speaks]) != 0, [True]))) if len(speaks) else np.zeros(1, np.int64)
+    for begin, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        mine = speaks[begin:stop]
+        head = int(mine[0])
+        f = int(flow[head])
+        quic = packets.protocol[row[head]] == UDP
+        found = (_quic(packets, row, mine), 0, int(end[head])) if quic else _of_stream(packets, row, mine, offset, end, speech)
         triggers[f], begins[f], ends[f] = found
     return triggers, begins, ends
+
+
+def _of_stream(packets: Packets, row: Ints, mine: Ints, offset: Ints, end: Ints, speech: Bools) -> tuple[Trigger, int, int]:
+    """The trigger of one TCP flow whose client's payload slots are `mine`, with its offsets."""
+    head = int(mine[0])
+    whole = int(packets.payload_captured[row[head]]) == int(packets.payload_length[row[head]])
+    if offset[head] == 0 and whole and speech[head]:  # the common case: the first segment holds all of it
+        got = read_trigger(packets.payload(int(row[head])))
+        if got is not None and got[0].complete and got[0].method != "CONNECT" and got[1] <= end[head]:
+            return got[0], 0, got[1]
+    opening = mine[(offset[mine] <= 0) & (end[mine] > 0)]
+    tries = [0 if len(opening) else int(offset[mine].min())]
+    for slot in mine[speech[mine]][:LATER_TRIES].tolist():
+        if int(offset[slot]) not in tries:
+            tries.append(int(offset[slot]))
+    found: tuple[Trigger, int, int] | None = None
+    while tries:
+        at = tries.pop(0)
+        got = read_trigger(gather(packets, row, mine, offset, end, at))
+        if got is None:
+            continue
+        if found is None:
+            found = (got[0], at, at + got[1])
+            if got[0].method != "CONNECT":
+                break
+            tries.insert(0, found[2])
+        elif got[0].kind == CLIENT_HELLO:
+            found = (got[0], at, at + got[1])
+            break
+    return found or (Trigger(OTHER_DATA, length=int(packets.payload_length[row[head]])), int(offset[head]), int(end[head]))
 
 
 def gather(packets: Packets, row: Ints, slots: Ints, offset: Ints, end: Ints, at: int, limit: int = GATHER_LIMIT) -> bytes:
     """The contiguous bytes of one side's stream from offset `at` on, as far as the capture holds them (`slots` in capture order)."""
     pieces = slots[(end[slots] > at) & (offset[slots] < at + limit)]
-    first = pieces[:1]
-    if len(first) and offset[first[0]] == at:  # the common case: one segment holds it, or the next ones follow in order
-        body = packets.payload(int(row[first[0]]))
-        if len(pieces) == 1:
-            return body
-    out = bytearray()
-    position = at
-    for slot in pieces[np.argsort(offset[pieces], kind="stable")].tolist():
-        low = int(offset[slot])
-        if low > position:
+    places = [(int(offset[s]) - at, packets.payload(int(row[s]))) for s in pieces.tolist()]
+    if len(places) == 1:
+        low, body = places[0]
+        return body[-low : limit - low] if low <= 0 else b""
+    reach = 0
+    for low, body in sorted(places, key=lambda place: place[0]):
+        if low > reach:
             break
-        body = packets.payload(int(row[slot]))[position - low :]
-        out += body
-        position += len(body)
-        if len(out) >= limit:
-            break
-    return bytes(out[:limit])
+        reach = max(reach, low + len(body))
+    out = bytearray(reach)
+    for low, body in reversed(places):  # what came first is written last
+        if low < reach:
+            out[max(low, 0) : low + len(body)] = body[max(-low, 0) :]
+    return bytes(out[: min(reach, limit)])
 
 
 def read_trigger(stream: bytes) -> tuple[Trigger, int] | None:
@@ -97,57 +118,38 @@ def read_trigger(stream: bytes) -> tuple[Trigger, int] | None:
         if hello is None:
             return None
         names = [tls_hello.printable_name(n.name) for n in hello.server_names if n.type == tls_hello.HOST_NAME]
-        ech = (
-            "ech"
-            if hello.extension(tls_hello.ENCRYPTED_CLIENT_HELLO) is not None
-            else "esni"
-            if hello.extension(tls_hello.ESNI) is not None
-            else None
-        )
         alpn = [tls_hello.printable_name(p) for p in hello.alpn] or None
-        trigger = Trigger(CLIENT_HELLO, hello.server_name or None, alpn, ja4(hello), ech, hello.end, hello.complete, names)
+        trigger = Trigger(CLIENT_HELLO, hello.server_name or None, alpn, ja4(hello), hello.ech, hello.end, hello.complete, names)
         return trigger, max(hello.end, 1)
-    if HTTP_REQUEST_START.match(stream[:12]):
-        return _http(stream)
-    return None
+    return _http(stream)
 
 
 def _http(stream: bytes) -> tuple[Trigger, int] | None:
-    head, terminator, _ = stream[:65536].partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
-    words = lines[0].split(b" ")
-    if len(words) < 2 or (b"HTTP/" not in lines[0] and not terminator):
+    """An HTTP/1 request; a known method alone is not enough, other protocols have a GET as well."""
+    head = parse_request(stream)
+    if head is None:
         return None
-    host: str | None = None
-    for line in lines[1:]:
-        key, colon, value = line.partition(b":")
-        if colon and key.strip().lower() == b"host":
-            host = tls_hello.printable_name(value.strip()) or None
-            break
-    method = words[0].decode("ascii", "replace")
-    if method == "CONNECT" and host is None:
-        host = tls_hello.printable_name(words[1])
-    length = len(head) + len(terminator)
-    names = [host] if host else []
-    return Trigger(HTTP_REQUEST, host, length=length, complete=bool(terminator), names=names, method=method), length
+    web = head.version.upper().startswith(b"HTTP/") or head.target.startswith(b"/") or b"://" in head.target or head.complete
+    if not web:
+        return None
+    host = head.host or None
+    method = head.method.decode("ascii", "replace")
+    return Trigger(HTTP_REQUEST, host, length=head.end, complete=head.complete, names=[host] if host else [], method=method), head.end
 
 
 def _quic(packets: Packets, row: Ints, slots: Ints) -> Trigger:
     """A QUIC conversation's Initial; its server name where the `quic` extra (cryptography) is there to read it."""
-    datagrams = [packets.payload(int(row[s])) for s in slots[:8].tolist()]
-    trigger = Trigger(QUIC_INITIAL, length=len(datagrams[0]))
+    datagrams = [packets.payload(int(row[s])) for s in slots[:QUIC_DATAGRAMS].tolist()]
+    length = int(packets.payload_length[row[slots[0]]])
     if not datagrams[0] or not datagrams[0][0] & 0x80:
-        return Trigger(OTHER_DATA, length=len(datagrams[0]))
-    try:
-        from dpiprobe.tls.quic_initial import client_hello_of
-    except ImportError:
-        return trigger
+        return Trigger(OTHER_DATA, length=length)
+    trigger = Trigger(QUIC_INITIAL, length=length)
     message = client_hello_of(datagrams)
     hello = tls_hello.parse_message(message) if message else None
     if hello is not None:
         trigger.server_name = hello.server_name or None
         trigger.alpn = [tls_hello.printable_name(p) for p in hello.alpn] or None
         trigger.ja4 = ja4(hello, "q")
-        trigger.ech = "ech" if hello.extension(tls_hello.ENCRYPTED_CLIENT_HELLO) is not None else None
-        trigger.names = [trigger.server_name] if trigger.server_name else []
+        trigger.ech = hello.ech
+        trigger.names = [tls_hello.printable_name(n.name) for n in hello.server_names if n.type == tls_hello.HOST_NAME]
     return trigger

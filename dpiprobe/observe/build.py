@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
-from dpiprobe.flow.segments import forward_fill
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows, tcp_flags
+from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
 from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
 from dpiprobe.observe.packet_features import PACKET_FUNCTIONS, Suspects
 from dpiprobe.observe.suspects import conflicting, select
@@ -32,7 +32,7 @@ class Observed:
         self.number: Ints = flows.packets.number[rows]
         self.time: Ints = flows.packets.time[rows]
         self.origin: Ints = suspects.origin
-        self.flags: Ints = np.where(self.origin == ICMP_ERROR, 0, flows.packets.flags[rows])
+        self.flags: Ints = tcp_flags(flows.packets, rows)
         self.flow_count = len(flows)
         self.trigger_kind: Ints = flows.trigger_kind
         self.reaches_server = reaches_server
@@ -62,7 +62,7 @@ def observe(flows: Flows) -> Observed:
     overlapping = conflicting(flows)
     slot = select(flows, overlapping)
     count = len(flows.row)
-    flags = flows.packets.flags[flows.row]
+    flags = tcp_flags(flows.packets, flows.row)
     length = flows.packets.payload_length[flows.row]
     client, server = flows.origin == CLIENT, flows.origin == SERVER
     has = flows.hello_start[flows.flow] != UNKNOWN
@@ -113,7 +113,7 @@ def server_round_trips(flows: Flows) -> tuple[Ints, Ints]:
     groups = int(inverse.max()) + 1
     big = np.iinfo(np.int64).max
     least, total = np.full(groups, big), np.zeros(groups, np.int64)
-    known = flows.rtt > 0
+    known = flows.rtt >= 0  # zero: both packets in one tick of the clock, as at the server itself
     np.minimum.at(least, inverse[known], flows.rtt[known])
     np.add.at(total, inverse[known], flows.rtt_samples[known])
     value = least[inverse]
@@ -121,24 +121,22 @@ def server_round_trips(flows: Flows) -> tuple[Ints, Ints]:
 
 
 def reaches_server(flows: Flows, slots: Sequence[int] | Ints) -> Bools:
-    """Whether a client's reset or close can have reached the server: it was acknowledged, or it left with the client's full TTL and no
-    router quoted it in a time-exceeded."""
-    packets = flows.packets
-    out = np.zeros(len(slots), bool)
+    """Whether a client's reset or close can have reached the server: its FIN or bytes were acknowledged (by a packet that is no reset;
+    a reset takes no sequence number), or it left with the client's full TTL and no router quoted it in a time-exceeded."""
+    packets, count = flows.packets, len(flows)
+    slot = np.asarray(slots, np.int64)
+    if not len(slot):
+        return np.zeros(0, bool)
+    flags, ttl = tcp_flags(packets, flows.row), packets.ttl[flows.row]
+    flow, row = flows.flow[slot], flows.row[slot]
+    told = np.where((flows.origin == SERVER) & ((flags & RST) == 0), flows.acked, UNKNOWN)
+    backwards = count - 1 - flows.flow[::-1]
+    acked_later = shifted(running_max(told[::-1], backwards), backwards, UNKNOWN)[::-1][slot]
+    own_end = flows.end[slot] + ((flags[slot] & FIN) != 0)
+    acknowledged = (own_end > flows.offset[slot]) & (acked_later >= own_end) & ((flags[slot] & RST) == 0)
+    full = ttl[slot] >= max_where(flows.origin == CLIENT, ttl, flows.flow, count, 0)[flow]
     kind, protocol = packets.icmp_type[flows.row], packets.protocol[flows.row]
     expired = (flows.origin == ICMP_ERROR) & (((kind == 11) & (protocol == ICMP)) | ((kind == 3) & (protocol == ICMPV6)))
-    ttl = packets.ttl[flows.row]
-    for i, slot in enumerate(np.asarray(slots).tolist()):
-        if flows.origin[slot] != CLIENT:
-            continue
-        f, row = int(flows.flow[slot]), int(flows.row[slot])
-        span = slice(int(flows.start[f]), int(flows.stop[f]))
-        later = slice(slot + 1, int(flows.stop[f]))
-        own_end = int(flows.end[slot]) + (1 if packets.flags[row] & FIN else 0)
-        acked = flows.acked[later]
-        acknowledged = bool(((flows.origin[later] == SERVER) & (acked >= own_end) & (acked != UNKNOWN)).any())
-        full = int(ttl[slot]) >= int(ttl[span][flows.origin[span] == CLIENT].max())
-        quotes = [int(packets.quote[flows.row[s]]) for s in (np.flatnonzero(expired[span]) + span.start).tolist()]
-        quoted = any(int(packets.quotes.sequence[q]) == int(packets.seq[row]) for q in quotes)
-        out[i] = acknowledged or (full and not quoted)
-    return out
+    quoted = packets.quotes.sequence[packets.quote[flows.row[expired]]]
+    seen_expiring = np.isin((flow << 32) | packets.seq[row], (flows.flow[expired] << 32) | np.maximum(quoted, 0))
+    return np.asarray((flows.origin[slot] == CLIENT) & (acknowledged | (full & ~seen_expiring)), np.bool_)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, Flows
+from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, Flows, tcp_flags
 from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
 from dpiprobe.observe.table import Values
-from dpiprobe.wire.packets import ACK, RST, SYN
+from dpiprobe.wire.packets import ACK, RST, SYN, TCP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -39,7 +39,7 @@ class FlowFacts:
 def gather_facts(flows: Flows) -> FlowFacts:
     """The counts above for all flows of a batch."""
     count, packets = len(flows), flows.packets
-    flags, length = packets.flags[flows.row], packets.payload_length[flows.row]
+    flags, length = tcp_flags(packets, flows.row), packets.payload_length[flows.row]
     own = flows.duplicate == 0
     acked = flows.server_acked
     has = flows.hello_start != UNKNOWN
@@ -94,7 +94,7 @@ def client_packets(facts: FlowFacts) -> Values:
 def server_ack(facts: FlowFacts) -> Values:
     flows = facts.flows
     word = np.where(flows.server_acked >= flows.hello_end, 2, np.where(flows.server_acked > flows.hello_start, 1, 0))
-    return Values(word, (flows.hello_start != UNKNOWN) & _server_side_visible(flows))
+    return Values(word, (flows.hello_start != UNKNOWN) & (flows.transport == TCP) & _server_side_visible(flows))
 
 
 def _server_side_visible(flows: Flows) -> Bools:
@@ -130,7 +130,7 @@ def goodput(facts: FlowFacts) -> Values:
 
 
 def _server_data(flows: Flows) -> Bools:
-    flags = flows.packets.flags[flows.row]
+    flags = tcp_flags(flows.packets, flows.row)
     return np.asarray(
         (flows.origin == SERVER) & (flows.packets.payload_length[flows.row] > 0) & ((flags & RST) == 0) & (flows.duplicate == 0)
     )
@@ -138,7 +138,7 @@ def _server_data(flows: Flows) -> Bools:
 
 def syn_copies(facts: FlowFacts) -> Values:
     flows = facts.flows
-    flags = flows.packets.flags[flows.row]
+    flags = tcp_flags(flows.packets, flows.row)
     mask = (flows.origin == CLIENT) & ((flags & (SYN | ACK | RST)) == SYN) & (flows.duplicate == 0)
     copies = count_where(mask, flows.flow, len(flows))
     return Values(copies, copies > 0)
@@ -154,6 +154,7 @@ def segments(facts: FlowFacts) -> Values:
         (flows.origin == CLIENT)
         & (flows.packets.payload_length[flows.row] > 0)
         & fresh
+        & (flows.duplicate == 0)
         & (slot >= flows.hello[flows.flow])
         & (slot <= last)
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, UNKNOWN, Flows
 from dpiprobe.observe.table import Values
-from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS
+from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, TCP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -61,6 +61,10 @@ def _known(s: Suspects) -> Bools:
 
 
 def _tcp(s: Suspects) -> Bools:
+    return np.asarray(s.of(s.flows.packets.protocol) == TCP, np.bool_)
+
+
+def _carries_payload(s: Suspects) -> Bools:
     return np.asarray(s.origin != ICMP_ERROR, np.bool_)
 
 
@@ -191,7 +195,7 @@ def urgent(s: Suspects) -> Values:
 
 
 def payload(s: Suspects) -> Values:
-    return Values(s.of(s.flows.packets.payload_length), _tcp(s))
+    return Values(s.of(s.flows.packets.payload_length), _carries_payload(s))
 
 
 def payload_bytes(s: Suspects) -> Values:
@@ -199,7 +203,7 @@ def payload_bytes(s: Suspects) -> Values:
     for i, row in enumerate(s.flows.row[s.slot].tolist()):
         data[i] = s.flows.packets.payload(row)
     whole = s.of(s.flows.packets.payload_captured) == s.of(s.flows.packets.payload_length)
-    return Values(data, _tcp(s) & whole)
+    return Values(data, _carries_payload(s) & whole)
 
 
 def payload_zeros(s: Suspects) -> Values:
@@ -208,7 +212,7 @@ def payload_zeros(s: Suspects) -> Values:
     rows = s.flows.row[s.slot]
     for i in np.flatnonzero(length > 0).tolist():
         zero[i] = not s.flows.packets.payload(int(rows[i])).strip(b"\0")
-    return Values(length, _tcp(s) & zero)
+    return Values(length, _carries_payload(s) & zero)
 
 
 def ip_length(s: Suspects) -> Values:
@@ -217,20 +221,29 @@ def ip_length(s: Suspects) -> Values:
 
 def repeats(s: Suspects) -> Values:
     packets = s.flows.packets
-    columns = [
-        packets.seq,
-        packets.ack,
-        packets.flags,
-        packets.ip_id,
-        packets.window,
-        packets.payload_length,
-        packets.ttl,
-        packets.tos,
-        packets.options,
-    ]
-    key = np.stack([s.flow, s.origin, *(s.of(c) for c in columns)], axis=1) if len(s.slot) else np.empty((0, 11), np.int64)
-    _, inverse, counts = np.unique(key, axis=0, return_inverse=True, return_counts=True)
-    return Values(counts[inverse.reshape(-1)].astype(np.int64), _known(s))
+    columns = (
+        packets.seq, packets.ack, packets.flags, packets.ip_id, packets.window, packets.urgent, packets.payload_length, packets.ttl,
+        packets.tos, packets.options, packets.ts_value, packets.ts_echo, packets.icmp_type, packets.icmp_code,
+    )  # fmt: skip
+    keys = [_payload_identity(s), *(s.of(c) for c in columns), s.origin, s.flow]
+    order = np.lexsort(keys)
+    new = np.zeros(len(order), bool)
+    new[:1] = True
+    for key in keys:
+        new[1:] |= np.diff(key[order]) != 0
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(new) - 1
+    return Values(np.bincount(group)[group].astype(np.int64), _known(s))
+
+
+def _payload_identity(s: Suspects) -> Ints:
+    """Equal numbers for equal payloads, 0 for none."""
+    seen: dict[bytes, int] = {b"": 0}
+    out = np.zeros(len(s.slot), np.int64)
+    rows = s.flows.row[s.slot]
+    for i in np.flatnonzero(s.of(s.flows.packets.payload_captured) > 0).tolist():
+        out[i] = seen.setdefault(s.flows.packets.payload(int(rows[i])), len(seen))
+    return out
 
 
 HTTP_RESPONSE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])")
@@ -290,15 +303,15 @@ def overlaps(s: Suspects) -> Values:
 
 def echoes_timestamps(s: Suspects) -> Values:
     """A forger on the path can copy a value too; but one that answers the trigger with the value of an earlier segment copies badly."""
-    packets = s.flows.packets
-    echo = s.of(packets.ts_echo)
-    out = np.zeros(len(s.slot), bool)
-    sent_ts = packets.ts_value[s.flows.row]
-    for i in np.flatnonzero(echo >= 0).tolist():
-        f = int(s.flow[i])
-        span = slice(int(s.flows.start[f]), int(s.slot[i]))
-        out[i] = bool(((s.flows.origin[span] != s.origin[i]) & (sent_ts[span] == echo[i]) & (sent_ts[span] >= 0)).any())
-    return Values(out, _tcp(s))
+    flows, packets = s.flows, s.flows.packets
+    echo, sent = s.of(packets.ts_echo), packets.ts_value[flows.row]
+    said = np.flatnonzero((sent >= 0) & ((flows.origin == CLIENT) | (flows.origin == SERVER)))
+    keys, first = np.unique((flows.flow[said] * 2 + (flows.origin[said] == CLIENT) << 32) | sent[said], return_index=True)
+    if not len(keys):
+        return Values(np.zeros(len(s.slot), bool), _tcp(s))
+    wanted = (s.flow * 2 + (s.origin != CLIENT) << 32) | np.maximum(echo, 0)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return Values((echo >= 0) & (keys[at] == wanted) & (said[first[at]] < s.slot), _tcp(s))
 
 
 PACKET_FUNCTIONS: dict[str, Callable[[Suspects], Values]] = {

@@ -143,7 +143,11 @@ FLOW_FEATURES: dict[str, Feature] = {
         Feature("goodput", "ratio", "server payload over the time from its first to its last data packet", "bytes/s"),
         Feature("syn_copies", "number", "transmissions of the client's SYN"),
         Feature("segments", "number", "segments of the trigger's first transmission"),
-        Feature("server_retransmissions", "number", "server segments that fill a hole late: something before them was lost (a repetition of bytes that had come is not counted)"),
+        Feature(
+            "server_retransmissions",
+            "number",
+            "server segments that fill a hole late: something before them was lost (a repetition of bytes that had come is not counted)",
+        ),
         Feature("split_round_trips", "ratio", "time from hello to first answer over the handshake's round trip"),
         Feature("watched_after", "duration", "time for which the capture goes on after the flow's last packet", "ns"),
     )

@@ -1,0 +1,117 @@
+"""What belongs to a flow without being between its two endpoints: ICMP errors that quote it, resets from a third address.
+
+Rules of this file:
+- An ICMP error joins the flow whose packet it quotes; among several with the same endpoints the latest that had begun.
+- A *stray* is a conversation of nothing but resets, all in one direction, from a third address to a client that has a flow to the same
+  server port at that time. Resets that reach a server are no strays: another client of it may well have chosen the same port.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import tcp_flags
+from dpiprobe.flow.group import PORTS, Grouped
+from dpiprobe.flow.segments import count_where
+from dpiprobe.wire.packets import ICMP, ICMPV6, RST, TCP, Packets
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+STRAY_WINDOW = 1_000_000_000
+"""ns after a flow's last packet within which a reset from a third address to its client's port still belongs to it; unverified."""
+
+STRAY_HOMES = 64
+"""Flows of one client port to one server port that are tried for a stray, the latest first; bounds the work of a port scan. Policy."""
+
+
+def join(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints) -> tuple[Grouped, Bools, Ints]:
+    """The flows with their strays and ICMP errors, numbered by their first own packet, and the orientation of those that remain."""
+    homes = _stray_homes(packets, grouped, client_low)
+    errors, quoted_flow, quoted_lower = _quoting(packets, grouped, homes)
+    if not homes and not len(errors):
+        return grouped, client_low, oriented_by
+    flow, joined = grouped.flow.copy(), grouped.joined.copy()
+    alive = np.ones(grouped.flow_count, bool)
+    for stray, home in homes.items():
+        slots = slice(*np.searchsorted(grouped.flow, (stray, stray + 1)).tolist())
+        flow[slots], joined[slots], alive[stray] = home, 2, False
+    rank = np.cumsum(alive) - 1
+    row = np.concatenate((grouped.row, errors))
+    flow = np.concatenate((rank[flow], rank[quoted_flow]))
+    lower = np.concatenate((grouped.lower, quoted_lower))
+    joined = np.concatenate((joined, np.full(len(errors), 3)))
+    order = np.lexsort((row, flow))
+    whole = Grouped(
+        row[order], flow[order], lower[order], joined[order], int(alive.sum()),
+        grouped.low_key[alive], grouped.high_key[alive], grouped.transport[alive],
+    )  # fmt: skip
+    return whole, client_low[alive], oriented_by[alive]
+
+
+def _stray_homes(packets: Packets, grouped: Grouped, client_low: Bools) -> dict[int, int]:
+    """The flow of resets from a third address -> the flow of the client it was aimed at."""
+    flow, count = grouped.flow, grouped.flow_count
+    total = np.bincount(flow, minlength=count)
+    from_low = count_where(grouped.lower == 1, flow, count)
+    resets = count_where((tcp_flags(packets, grouped.row) & RST) != 0, flow, count)
+    lone = (grouped.transport == TCP) & (resets == total) & ((from_low == 0) | (from_low == total))
+    candidates = np.flatnonzero(lone)
+    if not len(candidates):
+        return {}
+    edges = np.searchsorted(flow, np.arange(count + 1))
+    time = packets.time[grouped.row]
+    begin, end = time[edges[:-1]], time[edges[1:] - 1]
+    target = np.where(from_low > 0, grouped.high_key, grouped.low_key)
+    source = np.where(from_low > 0, grouped.low_key, grouped.high_key)
+    client = np.where(client_low, grouped.low_key, grouped.high_key)
+    server = np.where(client_low, grouped.high_key, grouped.low_key)
+    at_home: dict[tuple[int, int], list[int]] = {}
+    for f in np.flatnonzero((grouped.transport == TCP) & ~lone & np.isin(client, target[candidates])).tolist():
+        at_home.setdefault((int(client[f]), int(server[f]) % PORTS), []).append(f)
+    homes: dict[int, int] = {}
+    for c in candidates.tolist():
+        possible = at_home.get((int(target[c]), int(source[c]) % PORTS), [])
+        for f in islice(reversed(possible), STRAY_HOMES):
+            if begin[f] <= begin[c] <= end[f] + STRAY_WINDOW:
+                homes[c] = f
+                break
+    return homes
+
+
+def _quoting(packets: Packets, grouped: Grouped, homes: dict[int, int]) -> tuple[Ints, Ints, Ints]:
+    """Rows of ICMP errors that quote a flow, that flow, and 1 where the quoted packet was sent by its lower endpoint."""
+    errors = np.flatnonzero(((packets.protocol == ICMP) | (packets.protocol == ICMPV6)) & (packets.quote >= 0))
+    none = np.empty(0, np.int64)
+    if not len(errors) or not grouped.flow_count:
+        return none, none, none
+    quotes, q = packets.quotes, packets.quote[errors]
+    whole = (quotes.source_port[q] >= 0) & (quotes.destination_port[q] >= 0)
+    errors, q = errors[whole], q[whole]
+    sender = quotes.source[q] * PORTS + quotes.source_port[q]
+    receiver = quotes.destination[q] * PORTS + quotes.destination_port[q]
+    low, high = np.minimum(sender, receiver), np.maximum(sender, receiver)
+    first = grouped.row[np.searchsorted(grouped.flow, np.arange(grouped.flow_count))]
+    by_key: dict[tuple[int, int, int], list[int]] = {}
+    for f in np.flatnonzero(np.isin(grouped.low_key, low) & np.isin(grouped.high_key, high)).tolist():
+        if f not in homes:
+            by_key.setdefault((int(grouped.transport[f]), int(grouped.low_key[f]), int(grouped.high_key[f])), []).append(f)
+    found: list[tuple[int, int, int]] = []
+    for i, row in enumerate(errors.tolist()):
+        flows = by_key.get((int(quotes.protocol[q[i]]), int(low[i]), int(high[i])))
+        if flows:
+            found.append((row, _latest(flows, first, row), int(sender[i] == low[i])))
+    if not found:
+        return none, none, none
+    columns = np.array(found, np.int64)
+    return columns[:, 0], columns[:, 1], columns[:, 2]
+
+
+def _latest(flows: Sequence[int], first: Ints, row: int) -> int:
+    """The last of the flows (in order of their first row) that had begun at `row`, or the first of all."""
+    return flows[max(bisect_right(flows, row, key=lambda f: int(first[f])) - 1, 0)]
