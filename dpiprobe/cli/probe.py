@@ -96,7 +96,7 @@ def probe(
     _print_records([*records, folder.run()], as_json)
     speak.note(f"dpiprobe: the run is in {folder.path}")
     if done.interrupted:
-        speak.note(f"dpiprobe: interrupted after {len(done.outcomes)} of {len(plan.trials)} trials; what was there is kept and explained")
+        speak.note(f"dpiprobe: interrupted after {len(done.outcomes)} of {_count(plan)} trials; what was there is kept and explained")
         ctx.exit(130)
 
 
@@ -108,7 +108,7 @@ def _warn(speak: Voice, plan: Plan) -> None:
     )
     if not any(trial.role == "control" for trial in plan.trials):
         speak.note("dpiprobe: no --control is given; the random name is the only control, and a server that refuses unknown names refuses it too")
-    count = sum(not trial.settings.get("spare") for trial in plan.trials)
+    count = _count(plan)
     least = count * max(plan.pace.gap, plan.pace.after_answer)
     speak.note(f"dpiprobe: {count} connections to {plan.server}, one at a time, {least:.0f} s at least; seed {plan.seed}")
 
@@ -128,17 +128,21 @@ def _observer(speak: Voice) -> Observer:
 
         def started(self, plan: Plan, number: int) -> None:
             trial = plan.trials[number - 1]
-            speak.progress(f"trial {number} of {len(plan.trials)}: {trial.name} ({trial.role})")
+            speak.progress(f"trial {number} of {_count(plan)}: {trial.name} ({trial.role})")
 
     return Progress()
+
+
+def _count(plan: Plan) -> int:
+    """The trials that are run in any case."""
+    return sum(not trial.settings.get("spare") for trial in plan.trials)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         click.echo(plan.to_json())
         return
-    count = sum(not trial.settings.get("spare") for trial in plan.trials)
-    click.echo(f"{count} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}")
+    click.echo(f"{_count(plan)} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}")
     for trial in plan.trials:
         condition = "  (only where the control before it fails)" if trial.settings.get("spare") else ""
         click.echo(f"{trial.number:5}  {trial.role:14}  {trial.name}{condition}")
