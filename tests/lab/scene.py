@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ for order in json.loads(sys.argv[1]):
     told["seconds"] = time.monotonic() - start
     print(json.dumps(told), flush=True)
 """
+
+
+def pressure() -> float:
+    """How many times over the processors are wanted, at least 1: on a crowded machine things take that much longer."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def visit(lab: Lab, *orders: dict[str, Any]) -> list[dict[str, Any]]:

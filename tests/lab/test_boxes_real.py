@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dpiprobe.lab.session import Lab
-from tests.lab.scene import Seen, of_port, packets, visit
+from tests.lab.scene import Seen, of_port, packets, pressure, visit
 
 pytestmark = pytest.mark.usefixtures("lab_here")
 BLOCKED, ALLOWED = {"name": "blocked.example"}, {"name": "allowed.example"}
@@ -34,8 +34,8 @@ def test_free_path_delivers_both_names_with_the_delay_asked_for(tmp_path: Path) 
     told, client, _ = scene("none", tmp_path, *[ALLOWED, BLOCKED] * 5)
     assert all(visit_["error"] is None and visit_["bytes"] > 1000 for visit_ in told)
     trips = [next(p for p in flow if "S" in p.flags and p.to_client).time - flow[0].time for flow in client]
-    assert min(trips) >= 0.050
-    assert abs(statistics.median(trips) - 0.050) < 0.002  # median of ten; design: jitter below 1 ms each way
+    assert 0.050 <= min(trips) < 0.052
+    assert statistics.median(trips) - 0.050 < 0.002 * pressure()  # design: jitter below 1 ms each way
 
 
 def test_free_path_has_the_ttls_of_three_routers(tmp_path: Path) -> None:
@@ -52,13 +52,14 @@ def test_free_path_loses_and_reorders_nothing(tmp_path: Path) -> None:
 
 
 def test_in_path_reset_swallows_the_hello_and_resets_as_netfilter_does(tmp_path: Path) -> None:
-    told, client, server = scene("in-path-reset", tmp_path, ALLOWED, BLOCKED, ALLOWED)
-    assert [visit_["error"] for visit_ in told] == [None, "ConnectionResetError", None]
+    told, client, server = scene("in-path-reset", tmp_path, ALLOWED, BLOCKED, ALLOWED, BLOCKED, BLOCKED)
+    assert [visit_["error"] for visit_ in told] == [None, "ConnectionResetError", None, "ConnectionResetError", "ConnectionResetError"]
     (reset,) = [p for p in client[1] if "R" in p.flags and p.to_client]
     trigger = hello(client[1])
     assert (reset.flags, reset.ttl, reset.ipid, reset.df, reset.window, reset.options, reset.ack) == ("R", 63, 0, True, 0, b"", 0)
     assert reset.seq == trigger.ack
-    assert 0.010 <= reset.time - trigger.time < 0.045
+    reactions = [next(p for p in flow if "R" in p.flags and p.to_client).time - hello(flow).time for flow in (client[1], client[3], client[4])]
+    assert 0.010 <= min(reactions) < 0.012
     assert not [p for p in server[1] if p.payload]
 
 
@@ -94,7 +95,7 @@ def test_proxy_splits_round_trips_and_closes_the_blocked_name(tmp_path: Path) ->
     for flow in client:
         answer = next(p for p in flow if "S" in p.flags and p.to_client)
         assert answer.ttl == 63
-        assert 0.010 <= answer.time - flow[0].time < 0.030
+        assert 0.010 <= answer.time - flow[0].time < 0.012 * pressure()
     first_data = next(p for p in client[0] if p.to_client and p.payload)
     assert first_data.time - hello(client[0]).time > 0.085, "the box asks the server only when it has read the name"
     assert any("F" in p.flags and p.to_client for p in client[1])
@@ -111,7 +112,7 @@ def test_proxy_relays_a_large_answer_whole_over_a_lossy_path(tmp_path: Path) -> 
 def test_throttle_slows_the_blocked_name_only(box: str, rate: int, tmp_path: Path) -> None:
     told, client, server = scene(box, tmp_path, {**ALLOWED, "path": "/bytes/20000"}, {**BLOCKED, "path": "/bytes/20000", "timeout": 20})
     assert told[0]["error"] is None
-    assert told[0]["seconds"] < 1
+    assert told[0]["seconds"] < pressure()  # type: ignore[operator]
     goodput = told[1]["bytes"] / told[1]["seconds"]  # type: ignore[operator]
     assert goodput < rate * 1.3
     lost = len([p for p in server[1] if p.to_client]) - len([p for p in client[1] if p.to_client])
