@@ -26,7 +26,7 @@ LEAST_ROUND_TRIP = 5_000_000
 """ns below which a share of the round trip says more about the hosts than about the way (a capture at the server, a server in the next
 room): 0.3 ms is what a kernel takes alone (boxes.md, measurements: SYN to reply 0.27 ms median, p95 0.40); unverified."""
 PROMPT = 0.9
-"""Share of the round trip after the handshake within which nothing can answer the handshake's last packet; below 1 for jitter; unverified."""
+"""Share of the round trip after the SYN/ACK within which nothing can answer what the client sends upon it; below 1 for jitter; unverified."""
 CLOCK_STEP = 1_000_000
 """ns by which neighbours of one flow may stand in the wrong order (queues of a network card) before the clock counts as stepped; unverified."""
 REORDERING = 3_000_000
@@ -140,15 +140,14 @@ def _trigger_before(view: FlowView, slot: int) -> int:
 
 
 def _answers_trigger(view: FlowView, slot: int) -> bool:
-    """The packet cannot answer anything earlier than the trigger: it acknowledges bytes of it, or it came sooner after the handshake than
-    an answer to the handshake could (a lone SYN: a second one has answers of its own). Else an idle timeout, an overloaded server that
-    resets what it has accepted, or a router that forgot the connection while the hello waited would look early."""
+    """The packet cannot answer anything earlier than the trigger: it acknowledges bytes of it, or it came sooner after the SYN/ACK than an
+    answer to the handshake's last packet could (a lone SYN: a second one has answers of its own). Else an idle timeout, an overloaded
+    server that resets what it has accepted, or a router that forgot the connection while the hello waited would look early."""
     if view.flags[view.at(slot)] & ACK and _acks_hello(view, slot):
         return True
-    handshake = int(view.flows.handshake[view.f])
-    if handshake < 0 or int(view.observed.flow_feature("syn_copies").data[view.f]) > 1:
+    if view.syn_ack < 0 or int(view.observed.flow_feature("syn_copies").data[view.f]) > 1:
         return False
-    return view.when(slot) - view.when(handshake) < PROMPT * view.rtt
+    return view.when(slot) - view.when(view.syn_ack) < PROMPT * view.rtt
 
 
 def _clock_steps(view: FlowView, slot: int) -> bool:

@@ -51,7 +51,7 @@ def dropped_hello(view: FlowView, controls: Controls, views: View) -> Silence:
     slots = _copies(view, int(facts.unacked[f]))
     reason = f"the end of the ClientHello was never acknowledged in {copies} copies over {ms(span)}{part}"
     finding = Evidence("hello-unacknowledged", "drop.hello", slots, reason, False, "medium")
-    if view.lost:
+    if view.lost or heard_unseen(view):
         return Silence(finding, "capture-loss")
     if view.ttl_limited:
         return Silence(finding, "ttl-limited")
@@ -123,6 +123,14 @@ def _copies(view: FlowView, byte: int) -> list[int]:
     return [s for s in view.client_words if view.length[view.at(s)] and view.offset[view.at(s)] <= byte < view.end[view.at(s)]]
 
 
+def heard_unseen(view: FlowView) -> bool:
+    """The client echoes a timestamp of the server that no packet in the capture carries: it heard what the capture did not."""
+    told = {view.packet(s, "ts_value") for s in view.slots if view.origin[view.at(s)] == SERVER}
+    if not any(value >= 0 for value in told):
+        return False
+    return any(view.packet(s, "ts_echo") > 0 and view.packet(s, "ts_echo") not in told for s in view.client_words)
+
+
 def server_never_took_it(view: FlowView) -> bool:
     """The server repeated its SYN/ACK although the client had acknowledged it, and never acknowledged a byte."""
     handshake = int(view.flows.handshake[view.f])
@@ -149,7 +157,7 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
         after = [g for g in good if views(g).time[0] > view.when(slot)]
         if not before or not after or any(outcomes[g].word == "stalled" for g in controls.failed[f]):
             out[f] = Silence(finding, "no-control")
-        elif not apart(stalled, f, outcomes, views):
+        elif not apart(stalled, f, good, outcomes, views):
             out[f] = Silence(finding, "too-few-trials")
         else:
             finding.sufficient = True
@@ -158,14 +166,15 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
     return out
 
 
-def apart(stalled: Sequence[int], f: int, outcomes: Sequence[Outcome], views: View) -> bool:
-    """Another flow stalled as well, and not in the same hole of the path: at another time, or while something else came in."""
+def apart(stalled: Sequence[int], f: int, good: Sequence[int], outcomes: Sequence[Outcome], views: View) -> bool:
+    """Another flow stalled as well, and not in the same hole of the path: a control worked in between, or something else came in meanwhile."""
 
     def span(g: int) -> tuple[int, int]:
         return views(g).when(outcomes[g].slot), views(g).last_time
 
     begin, end = span(f)
     others = [span(g) for g in stalled if g != f]
-    if any(start > end or stop < begin for start, stop in others):
+    between = [(stop, begin) if start < begin else (end, start) for start, stop in others]
+    if any(low < views(g).time[0] and views(g).last_time < high for low, high in between for g in good):
         return True
     return bool(others) and path_during(views(f), begin + max(views(f).rtt, 0), end) == ALIVE

@@ -461,8 +461,8 @@ def capture_begins_after_the_hello(scene: Scene, at: float, **settings: Any) -> 
 
 @innocent
 def syn_sent_twice_and_second_one_refused(scene: Scene, at: float, **settings: Any) -> None:
-    talk = scene.talk("odd.example", at, **{**settings, "rtt": 50}).syn().wait(1).syn().wait(49).syn_ack().wait(0.04).own("A").hello()
-    talk.wait(0.6).them("RA", options=b"", window=0, ipid=0, seq=0, ack=talk.hello_seq)
+    talk = scene.talk("odd.example", at, **{**settings, "rtt": 50}).syn().wait(20).syn().wait(30).syn_ack().wait(0.04).own("A").hello()
+    talk.wait(19).them("RA", options=b"", window=0, ipid=0, seq=0, ack=talk.hello_seq)
 
 
 @innocent
