@@ -38,15 +38,17 @@ def count_where(mask: Bools, group: Ints, groups: int) -> Ints:
 
 def max_where(mask: Bools, values: Ints, group: Ints, groups: int, default: int) -> Ints:
     """Largest value of each group among the slots that hold; `default` where none does."""
-    out = np.full(groups, default, np.int64)
+    out = np.full(groups, np.iinfo(np.int64).min)
     np.maximum.at(out, group[mask], values[mask])
+    out[count_where(mask, group, groups) == 0] = default
     return out
 
 
 def min_where(mask: Bools, values: Ints, group: Ints, groups: int, default: int) -> Ints:
     """Smallest value of each group among the slots that hold; `default` where none does."""
-    out = np.full(groups, default, np.int64)
+    out = np.full(groups, np.iinfo(np.int64).max)
     np.minimum.at(out, group[mask], values[mask])
+    out[count_where(mask, group, groups) == 0] = default
     return out
 
 
@@ -61,11 +63,18 @@ _LIFT = 1 << 42
 """Larger than any value that `running_max` is used with (stream offsets span 2^32), so that a later group starts above every earlier one."""
 
 
+_LIFTS = 1 << 20
+"""Groups that can be lifted above one another in 63 bits."""
+
+
 def running_max(values: Ints, group: Ints) -> Ints:
     """Cumulative maximum inside each group, this slot included. Values must lie within +-2^41."""
     if not len(values):
         return values.copy()
     rank = np.cumsum(np.concatenate(([0], np.diff(group) != 0)).astype(np.int64))
+    if rank[-1] >= _LIFTS:  # more groups than fit into 64 bits: those above on their own
+        half = int(np.searchsorted(rank, _LIFTS))
+        return np.concatenate((running_max(values[:half], group[:half]), running_max(values[half:], group[half:])))
     lifted = values + rank * _LIFT
     return np.asarray(np.maximum.accumulate(lifted) - rank * _LIFT, np.int64)
 
