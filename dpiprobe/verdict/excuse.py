@@ -45,7 +45,7 @@ class Excuses:
         handler = {
             "reset": self._reset, "closed": self._closed, "alert": self._closed, "page": self._closed, "silent": self._silent,
             "stalled": self._stalled, "refused": self._address, "unanswered": self._address, "unreachable": self._unreachable,
-            "aborted": self._aborted,
+            "aborted": self._aborted, "slow": self._slow,
         }.get(word)  # fmt: skip
         if handler is None:
             judgement.because = self.outcomes[f].because or "truncated"
@@ -149,6 +149,13 @@ class Excuses:
         judgement.technique, judgement.techniques = "drop.stall", ["drop.stall"]
         judgement.could_be += ["drop.stall", "path-outage"]
         judgement.reasons += [e.reason for e in found if e.kind == "stall"] or ["the connection worked and then went silent"]
+
+    def _slow(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        slow = [e for e in found if e.kind == "goodput"]
+        judgement.because = "server-or-third-party"
+        judgement.technique, judgement.techniques = "throttle", ["throttle"]
+        judgement.could_be += ["server-slow", "throttle"]
+        judgement.reasons += [e.reason + "; neither losses nor a queue on the way show, so the server itself may be slow" for e in slow]
 
     def _unreachable(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         if view.hello >= 0:

@@ -18,7 +18,7 @@ from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, standing_resets
+from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, missing_timestamps, standing_resets
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.residual import punished, punishment_followed
@@ -91,6 +91,10 @@ class Judge:
                     findings[f].append(silence.evidence)
                 if silence.because:
                     because[f] = silence.because
+        for group in names.values():
+            dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
+            for evidence in dropped:
+                evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
         judged: list[Judgement | None] = [self._judge(f, findings[f], because.get(f)) for f in range(count)]
         starts = [self.observed.flows.time(int(flows.start[f])) for f in range(count)]
         for members in places.values():
@@ -103,7 +107,7 @@ class Judge:
         if not len(self.observed.rows(f)):
             return []
         view = self.view(f)
-        found = find(view, int(self.samples[f]))
+        found = [e for e in find(view, int(self.samples[f])) if e.kind != "timestamps-missing" or not self._sheds_timestamps(f)]
         for match in self.matches[f]:
             definition = match.definition
             if match.generic or match.pending or definition.confidence != "high":
@@ -112,6 +116,10 @@ class Judge:
             reason = f"{definition.title}: packets that no stack of the server makes"
             found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
         return found
+
+    def _sheds_timestamps(self, f: int) -> bool:
+        """The server itself leaves timestamps out now and then: flows of other names that worked show it (some load balancers do)."""
+        return any(missing_timestamps(self.view(g)) for g in self.controls.worked[f])
 
     def _repeated(self, findings: list[list[Evidence]]) -> None:
         """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those

@@ -3,7 +3,8 @@
 Rules of this file:
 - Only designated controls (a plan or `--control`) are compared: other names of a foreign capture serve other content.
 - Only transfers of similar size; where the control's path loses packets too, nothing is said: loss is slow for everybody.
-- Slow by queueing is `throttle.shape`, slow by drops (holes filled late) `throttle.police`.
+- Slow by queueing is `throttle.shape`, slow by drops (holes filled late) `throttle.police`. What shows neither queue nor drops may be slow
+  at the server itself, which makes its pages as slowly as it likes: that is no finding.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
+from dpiprobe.flow.flows import SERVER
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.model import Evidence, Outcome
@@ -32,6 +34,12 @@ LOSSY = 0.02
 POLICED = 0.03
 """Share of server segments sent again above which the slow flows lost packets; boxes.md point 13 has 4 holes in some 20 segments for
 policing against one spurious retransmission for shaping."""
+
+LEAST_QUEUE = 50_000_000
+"""ns of waiting below which a queue is no shaper's: buffers at home hold as much; boxes.md point 13 has a shaper of 8.6 kB/s, whose queue of an
+initial window is 1.6 s; unverified."""
+LEAST_WATCH = 200_000_000
+"""ns that a flow must be watched to tell the server's clock from it: two hundred ticks of 1 ms; policy."""
 
 
 def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, outcomes: Sequence[Outcome]) -> dict[int, Evidence]:
@@ -57,14 +65,49 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
         return {}
     if _repeated(sent_again.data, observed, good) > LOSSY:
         return {}
-    technique = "throttle.police" if _repeated(sent_again.data, observed, slow) > POLICED else "throttle.shape"
+    policed = _repeated(sent_again.data, observed, slow) > POLICED
+    technique = "throttle.police" if policed else "throttle.shape"
+    tick = clock_tick(observed, [*slow, *good])
     out: dict[int, Evidence] = {}
     for f in slow:
         rate = float(goodput.data[f])
         if rate <= SLOW_FRACTION * middle:
             reason = f"{rate / 1000:.1f} kB/s against {middle / 1000:.1f} kB/s for the control (median of {len(good)}; exact one-sided p = {p:.3f})"
-            out[f] = Evidence("goodput", technique, _data_ends(observed, f), reason)
+            waited = 0 if policed else queueing(observed, f, tick)
+            queued = waited >= max(int(observed.server_rtt[f]), LEAST_QUEUE)
+            if queued:
+                reason += f"; what the server sent waited up to {waited / 1e6:.0f} ms on the way"
+            out[f] = Evidence("goodput", technique, _data_ends(observed, f), reason, policed or queued)
     return out
+
+
+def clock_tick(observed: Observed, flows: Sequence[int]) -> float:
+    """ns per tick of the server's timestamp clock, from the flow that was watched longest (a queue only stretches it, so the least counts);
+    1 ms where no flow was watched long enough (Linux; RFC 7323 section 5.4 allows 1 ms to 1 s)."""
+    least = 0.0
+    for f in flows:
+        told = _told(observed, f)
+        if len(told) >= 2 and told[-1][0] - told[0][0] >= LEAST_WATCH and told[-1][1] > told[0][1]:
+            tick = (told[-1][0] - told[0][0]) / (told[-1][1] - told[0][1])
+            least = min(least, tick) if least else tick
+    return least or 1e6
+
+
+def queueing(observed: Observed, flow: int, tick: float) -> int:
+    """How long packets of the server waited on the way more than its fastest did, ns: arrival against the server's own timestamps.
+    0 where there are none: then a slow server and a slow way look alike."""
+    delays = [time - value * tick for time, value in _told(observed, flow)]
+    return int(max(delays) - min(delays)) if delays else 0
+
+
+def _told(observed: Observed, flow: int) -> list[tuple[int, int]]:
+    """(arrival in ns, timestamp) of the server's packets, both since the first."""
+    flows, packets = observed.flows, observed.flows.packets
+    slots = [s for s in flows.slots(flow) if flows.origin[s] == SERVER and packets.ts_value[flows.row[s]] >= 0]
+    if not slots:
+        return []
+    first = int(packets.ts_value[flows.row[slots[0]]])
+    return [(flows.time(s) - flows.time(slots[0]), (int(packets.ts_value[flows.row[s]]) - first) & 0xFFFFFFFF) for s in slots]
 
 
 def _repeated(again: Ints, observed: Observed, flows: Sequence[int]) -> float:

@@ -13,6 +13,10 @@ from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, flight, reco
 
 Story = Callable[..., Any]
 STORIES: dict[str, Story] = {}
+ONCE = {
+    "anycast_flap_to_a_near_node", "path_is_out_for_five_seconds_at_the_hello", "path_is_out_in_the_middle_of_a_transfer", "two_transfers_in_one_outage",
+}  # fmt: skip
+"""Accidents: what strikes one name again and again between working controls is none."""
 
 
 def innocent(story: Story) -> Story:
@@ -361,6 +365,8 @@ def all_copies_lost_and_client_gives_up(scene: Scene, at: float, **settings: Any
 def path_is_out_for_five_seconds_at_the_hello(scene: Scene, at: float, **settings: Any) -> None:
     """Nothing comes from anybody; the client gives up; later all is well."""
     begin(scene, at, **settings).again(200, 400, 800, 1600, 2000).wait(500).own("FA").wait(300).own("FA")
+    elsewhere = "2001:db8:7::7" if scene.v6 else "198.51.100.77"
+    scene.talk("elsewhere.example", at + 900, **{**settings, "server": elsewhere}).syn().wait(1000).syn().wait(2000).syn()
 
 
 @innocent
