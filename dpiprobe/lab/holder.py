@@ -49,7 +49,7 @@ def main() -> None:
     try:
         how = namespaces.enter()
     except OSError as problem:
-        control.send(json.dumps({"event": "refused", "errno": problem.errno, "error": str(problem)}).encode())
+        control.send(json.dumps({"event": "refused", "errno": problem.errno, "error": problem.strerror}).encode())
         os._exit(3)
     hold, release = os.pipe()
     pid = os.fork()
@@ -87,7 +87,7 @@ def check() -> NoReturn:
         namespaces.sysctl("net.ipv4.ip_forward", 1)
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
     except OSError as problem:
-        print(problem)
+        print(problem.strerror)
         os._exit(3)
     os._exit(0)
 

@@ -10,129 +10,30 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib.util
 import json
 import os
 import random
 import secrets
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from dpiprobe.errors import EnvironmentError_, UsageError
 from dpiprobe.lab import catalogue, topology
+from dpiprobe.lab.availability import START, available, missing_package, package_environment, why
+from dpiprobe.lab.inside import LabCapture, LabProcess
 from dpiprobe.lab.server import BEHAVIOURS
 
+__all__ = ["Lab", "LabCapture", "LabProcess", "available"]
+
 ALLOWED, BLOCKED = "allowed.example", "blocked.example"  # RFC 2606: never real
-_START = "from dpiprobe.lab.holder import main; main()"
 _PATIENCE = 15.0  # seconds the holder may take to build, or to answer
 _MESSAGE = 1 << 18
-
-
-def available() -> str | None:
-    """None where a lab can be made on this machine, else one sentence: what is missing, and what to do."""
-    missing = _missing_package()
-    if missing is not None:
-        return missing
-    done = subprocess.run([sys.executable, "-c", _START, "--check"], env=package_environment(), capture_output=True, text=True, check=False)
-    return None if done.returncode == 0 else _why(done.stdout.strip() or done.stderr.strip()[-200:])
-
-
-def _missing_package() -> str | None:
-    for name in ("pyroute2", "cryptography"):
-        if importlib.util.find_spec(name) is None:
-            return f"the lab needs the package {name}; install dpiprobe[lab]"
-    return None if sys.platform == "linux" else "the lab is made of Linux namespaces; run it on Linux (captures can be explained anywhere)"
-
-
-def _why(reason: str) -> str:
-    """The refusal of the kernel in words that help; the files are those of Debian, Ubuntu and upstream kernels."""
-    advice = "run it as root, or allow unprivileged user namespaces"
-    for name, wanted, how in (
-        ("kernel/unprivileged_userns_clone", "1", "sysctl -w kernel.unprivileged_userns_clone=1"),
-        ("kernel/apparmor_restrict_unprivileged_userns", "0", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
-        ("user/max_user_namespaces", None, "sysctl -w user.max_user_namespaces=10000"),
-    ):
-        with contextlib.suppress(OSError):
-            value = Path("/proc/sys", name).read_text().strip()
-            if (wanted is not None and value != wanted) or (wanted is None and value == "0"):
-                advice = f"run it as root, or once: {how}"
-    return f"this system does not let us make network namespaces ({reason}); {advice} (in a container: allow user namespaces, or run it privileged)"
-
-
-def package_environment() -> dict[str, str]:
-    """This process's environment, so that a child with the same Python finds this very package, also where it is not installed."""
-    root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([root, *(p for p in sys.path if p)]))}
-
-
-@dataclass(slots=True)
-class LabProcess:
-    """A program that runs inside. `stdout`/`stderr` are readable files where pipes were asked for."""
-
-    lab: Lab
-    pid: int
-    argv: list[str]
-    stdin: Any = None
-    stdout: Any = None
-    stderr: Any = None
-    returncode: int | None = None
-
-    def poll(self) -> int | None:
-        """The exit code (negative: the signal that ended it), None while it runs."""
-        if self.returncode is None:
-            self.returncode = self.lab._exits.get(self.pid)
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; raises subprocess.TimeoutExpired."""
-        with self.lab._changed:
-            if not self.lab._changed.wait_for(lambda: self.pid in self.lab._exits or self.lab._gone, timeout):
-                raise subprocess.TimeoutExpired(self.argv, timeout or 0.0)
-        self.returncode = self.lab._exits.get(self.pid, -signal.SIGKILL)
-        return self.returncode
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal, if it still runs."""
-        if self.poll() is None:
-            with contextlib.suppress(EnvironmentError_):
-                self.lab._ask({"op": "signal", "pid": self.pid, "signal": int(number)})
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.send_signal(signal.SIGKILL)
-
-
-@dataclass(slots=True)
-class LabCapture:
-    """A capture that runs at some nodes; `files` by node. `counts` after `stop`: frames and drops by node."""
-
-    lab: Lab
-    number: int
-    files: dict[str, Path]
-    counts: dict[str, dict[str, int]] | None = None
-
-    def stop(self, settle: float = 0.0) -> dict[str, dict[str, int]]:
-        """Write everything and close; waits `settle` seconds first (what is on the way takes the path's delay)."""
-        if self.counts is None:
-            time.sleep(settle)
-            self.counts = self.lab._ask({"op": "stop", "capture": self.number})["counts"]
-            self.lab._captures.discard(self.number)
-        return self.counts
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop(self.lab.settle)
 
 
 class Lab:
@@ -224,18 +125,18 @@ class Lab:
         """Build it; returns when every node is ready. Raises EnvironmentError_ where this machine cannot."""
         if self._holder is not None:
             raise UsageError("this lab has been started before; make a new one")
-        missing = _missing_package()
-        if missing is not None:
+        missing = missing_package()
+        if missing:
             raise EnvironmentError_(missing)
         try:
             me = os.pidfd_open(os.getpid())
         except OSError as problem:
-            raise EnvironmentError_(_why(f"pidfd_open: {problem.strerror}")) from None
+            raise EnvironmentError_(why(f"pidfd_open: {problem.strerror}")) from None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 self._holder = subprocess.Popen(
-                    [sys.executable, "-c", _START, str(theirs.fileno()), str(me)],
+                    [sys.executable, "-c", START, str(theirs.fileno()), str(me)],
                     pass_fds=(theirs.fileno(), me), env=package_environment(), stdin=subprocess.DEVNULL,
                 )
             self._control = ours
@@ -245,8 +146,9 @@ class Lab:
             with self._changed:
                 self._changed.wait_for(lambda: self._state != "new" or self._gone, _PATIENCE)
             if self._state != "ready":
-                why = _why(self._trouble) if self._state == "refused" else f"the lab did not start ({self._trouble or 'no answer'}); see the lines above"
-                raise EnvironmentError_(why)
+                if self._state == "refused":
+                    raise EnvironmentError_(why(self._trouble))
+                raise EnvironmentError_(f"the lab did not start ({self._trouble or 'no answer'}); see the lines above")
         except BaseException:
             self.close()
             raise

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from dpiprobe.errors import DpiprobeError, EnvironmentError_, UsageError
-from dpiprobe.lab.session import Lab, package_environment
+from dpiprobe.lab.availability import package_environment
+from dpiprobe.lab.session import Lab
 
 _START = "from dpiprobe.lab.standing import keep; keep()"
 _MESSAGE = 1 << 18

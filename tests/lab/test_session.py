@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from dpiprobe.errors import EnvironmentError_, UsageError
-from dpiprobe.lab.session import Lab, _why, available
+from dpiprobe.lab.availability import package_environment, why
+from dpiprobe.lab.session import Lab, available
 from tests.lab.scene import packets, pressure, visit
 
 pytestmark = pytest.mark.usefixtures("lab_here")
@@ -217,8 +219,21 @@ def test_the_box_tells_its_truth() -> None:
         assert [event["kind"] for event in lab.truth()] == ["trigger", "inject"]
 
 
+def test_a_machine_that_forbids_namespaces_is_told_apart_and_helped() -> None:
+    """Forbidden as an administrator would: no user namespaces left, and no privileges."""
+    forbid = "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs \"$@\""
+    if shutil.which("unshare") is None or shutil.which("setpriv") is None:
+        pytest.skip("unshare or setpriv (util-linux) is not installed")
+    code = "from dpiprobe.lab.session import Lab; Lab().start()"
+    words = ["unshare", "--user", "--map-root-user", "sh", "-c", forbid, "sh", sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, env=package_environment())
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("dpiprobe.errors.EnvironmentError_: this system does not let us make network namespaces")
+    assert "; run it as root, or once: sysctl -w user.max_user_namespaces=10000" in last
+
+
 def test_the_refusal_of_a_kernel_is_explained() -> None:
-    sentence = _why("unshare: Operation not permitted")
+    sentence = why("unshare: Operation not permitted")
     assert "network namespaces" in sentence
     assert "; run it as root" in sentence
     assert available() is None
