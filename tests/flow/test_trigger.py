@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -160,7 +162,7 @@ def test_the_servers_hello_is_no_trigger() -> None:
 @given(st.lists(st.integers(1, len(HELLO) - 1), max_size=5), st.randoms(use_true_random=False), st.booleans())
 def test_cut_and_shuffled_as_one_likes_the_name_stays(cuts: list[int], random: object, again: bool) -> None:
     edges = sorted({0, *cuts, len(HELLO)})
-    pieces = list(zip(edges, edges[1:], strict=False))
+    pieces = list(pairwise(edges))
     pieces += [(max(a - 20, 0), b) for a, b in pieces] if again else []
     random.shuffle(pieces)  # type: ignore[attr-defined]
     talk = Talk(isn=0xFFFFFF00).shake()
