@@ -145,6 +145,8 @@ def _answers_trigger(view: FlowView, slot: int) -> bool:
     server that resets what it has accepted, or a router that forgot the connection while the hello waited would look early."""
     if view.flags[view.at(slot)] & ACK and _acks_hello(view, slot):
         return True
+    if view.flags[view.at(slot)] & ACK and view.acked[view.at(slot)] == view.hello_start:
+        return False  # it answers what came just before the trigger, be it a second SYN that the capture missed
     if view.syn_ack < 0 or int(view.observed.flow_feature("syn_copies").data[view.f]) > 1:
         return False
     return view.when(slot) - view.when(view.syn_ack) < PROMPT * view.rtt

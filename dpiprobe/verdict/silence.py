@@ -107,7 +107,7 @@ def as_large(view: FlowView, control: FlowView) -> bool:
         and control.offset[control.at(s)] < control.hello_end
         and control.end[control.at(s)] > control.hello_start
     ]
-    return bool(vanished) and bool(passed) and max(passed) >= min([*vanished, LEAST_MTU])
+    return bool(vanished) and (min(vanished) <= LEAST_MTU or max(passed, default=0) >= min(vanished))
 
 
 LEAST_MTU = 1280
