@@ -440,26 +440,26 @@ def capture_lost_the_servers_side(scene: Scene, at: float, **settings: Any) -> N
 
 @innocent
 def only_the_client_is_captured(scene: Scene, at: float, **settings: Any) -> None:
-    talk = scene.talk("odd.example", at, **settings).syn().wait(50)
-    talk.them("SA", lost=True).own("A").hello().wait(50).them("A", flight(1300), lost=True).own("A").request().own("FA").wait(50).own("A")
+    talk = scene.talk("odd.example", at, **settings).syn()
+    talk.wait(talk.rtt).them("SA", lost=True).own("A").hello().wait(talk.rtt).them("A", flight(1300), lost=True).own("A").request().own("FA").wait(talk.rtt).own("A")
 
 
 @innocent
 def only_the_server_is_captured(scene: Scene, at: float, **settings: Any) -> None:
     talk = scene.talk("odd.example", at, **settings)
-    talk.own("S", ack=0, lost=True).wait(50).syn_ack().own("A", lost=True).hello(lost=True).acknowledge().them("RA")
+    talk.own("S", ack=0, lost=True).wait(talk.rtt).syn_ack().own("A", lost=True).hello(lost=True).acknowledge().them("RA")
 
 
 @innocent
 def capture_begins_after_the_handshake(scene: Scene, at: float, **settings: Any) -> None:
     talk = scene.talk("odd.example", at, **settings)
-    talk.own("S", ack=0, lost=True).wait(50).them("SA", lost=True).own("A", lost=True).hello().rtt_later("RA", options=b"", ipid=0)
+    talk.own("S", ack=0, lost=True).wait(talk.rtt).them("SA", lost=True).own("A", lost=True).hello().rtt_later("RA", options=b"", ipid=0)
 
 
 @innocent
 def capture_begins_after_the_hello(scene: Scene, at: float, **settings: Any) -> None:
     talk = scene.talk("odd.example", at, **settings)
-    talk.own("S", ack=0, lost=True).wait(50).them("SA", lost=True).own("A", lost=True).hello(lost=True).rtt_later("R", options=b"", ipid=0)
+    talk.own("S", ack=0, lost=True).wait(talk.rtt).them("SA", lost=True).own("A", lost=True).hello(lost=True).rtt_later("R", options=b"", ipid=0)
 
 
 # -- more of the same, found by thinking as an injector
@@ -482,7 +482,8 @@ def captive_portal(scene: Scene, at: float, **settings: Any) -> None:
 @innocent
 def segments_answered_one_by_one(scene: Scene, at: float, **settings: Any) -> None:
     """A front without the socket answers each of three segments with a reset of constant ID."""
-    talk = begin(scene, at, **{**settings, "segments": 3}).wait(50)
+    talk = begin(scene, at, **{**settings, "segments": 3})
+    talk.wait(talk.rtt)
     at_byte = talk.hello_seq
     for part, _ in talk.parts():
         at_byte += len(part)
@@ -491,7 +492,8 @@ def segments_answered_one_by_one(scene: Scene, at: float, **settings: Any) -> No
 
 @innocent
 def server_resets_three_retransmissions(scene: Scene, at: float, **settings: Any) -> None:
-    talk = begin(scene, at, **settings).wait(50)
+    talk = begin(scene, at, **settings)
+    talk.wait(talk.rtt)
     for _ in range(3):
         talk.wait(1).them("R", options=b"", window=0, ipid=0)
 

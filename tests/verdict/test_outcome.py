@@ -1,0 +1,71 @@
+"""How a flow ends, without blame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.verdict.scene import PAGE, Scene, Talk, alert, record
+
+ENDS: dict[str, tuple[Callable[[Talk], object], str]] = {
+    "answered and closed": (lambda t: t.handshake().hello().acknowledge().answer().request().response().close(), "worked"),
+    "answered, still open": (lambda t: t.handshake().hello().acknowledge().answer(), "worked"),
+    "reset": (lambda t: t.handshake().hello().rtt_later("RA"), "reset"),
+    "reset after our close": (lambda t: t.handshake().hello().acknowledge().answer().own("FA").rtt_later("R", options=b""), "worked"),
+    "reset that nobody believed": (
+        lambda t: (
+            t.handshake()
+            .hello()
+            .wait(9)
+            .forged("R", seq=t.server.next - 9, believed=False)
+            .wait(41)
+            .them("A")
+            .answer()
+            .request()
+            .response()
+        ),
+        "worked",
+    ),
+    "closed": (lambda t: t.handshake().hello().rtt_later("FA").own("A"), "closed"),
+    "close of a server that never heard": (
+        lambda t: t.handshake().hello().again(300, 700, 2000).wait(9000).them("FA", ack=t.hello_seq),
+        "silent",
+    ),
+    "alert": (lambda t: t.handshake().hello().rtt_later("PA", alert(112)), "alert"),
+    "page": (lambda t: t.handshake().hello().rtt_later("PA", PAGE), "page"),
+    "silent": (lambda t: t.handshake().hello().acknowledge().wait(20_000).own("FA"), "silent"),
+    "gave up at once": (lambda t: t.handshake().hello().wait(100).own("FA"), "aborted"),
+    "refused": (lambda t: t.syn().wait(50).them("RA", seq=0), "refused"),
+    "unreachable": (lambda t: t.icmp(3, 1, t.send(t.us, "S", ack=0)), "unreachable"),
+    "connected and let go": (lambda t: t.handshake().wait(3).own("FA"), "aborted"),
+    "greeting of another protocol": (lambda t: t.handshake().wait(50).them("PA", b"220 mail.example ESMTP\r\n"), "worked"),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_how_a_flow_ends(how: str) -> None:
+    tell, outcome = ENDS[how]
+    scene = Scene()
+    talk = scene.talk("odd.example", 0)
+    tell(talk)
+    scene.works(at=90_000)
+    assert talk.judged.outcome == outcome
+
+
+def test_data_that_nobody_hears_any_more_is_a_stall() -> None:
+    talk = Scene().talk("odd.example", 0).handshake().hello().acknowledge().answer(1500)
+    body, start = record(300), talk.us.next
+    talk.own("PA", body)
+    for wait in (300, 900, 2500):
+        talk.wait(wait).own("PA", body, seq=start)
+    assert talk.judged.outcome == "stalled"
+
+
+def test_data_that_is_answered_late_is_none() -> None:
+    talk = Scene().talk("odd.example", 0).handshake().hello().acknowledge().answer(1500)
+    body, start = record(300), talk.us.next
+    talk.own("PA", body)
+    for wait in (300, 900, 2500):
+        talk.wait(wait).own("PA", body, seq=start)
+    assert talk.response().judged.outcome == "worked"
