@@ -198,26 +198,33 @@ def content_technique(view: FlowView, slot: int) -> str:
 def answers_after_reset(view: FlowView, resets: list[int]) -> list[Evidence]:
     """The server's answer after a reset in the server's name: whoever still answers did not reset.
 
-    Not counted: data that lies before the reset's sequence number (the reset overtook it), and anything after one bare reset with IP ID 0
-    and window 0, which any host sends for a socket it does not know (an anycast flap looks so).
+    Not counted: data that lies before the reset's sequence number (the reset overtook it), and resets as any host sends them for a socket
+    it does not know (an anycast flap looks so), as long as they are equal and no more than what the client had sent to provoke them.
     """
     if not resets or view.hello < 0:
-        return []
-    first = resets[0]
-    if len(resets) == 1 and no_socket_reset(view, first):
         return []
     base = int(view.flows.server_base[view.f])
     lag = max(REORDERING, view.rtt // 4 if view.rtt > 0 else 0)
     for slot in view.server_words:
         i = view.at(slot)
-        if slot < first or not view.length[i] or view.flags[i] & SYN or _plaintext(view, slot):
+        earlier = [r for r in resets if r < slot]
+        if not earlier or not view.length[i] or view.flags[i] & SYN or _plaintext(view, slot) or _provoked(view, earlier):
             continue
+        first = earlier[0]
         place = (view.packet(first, "seq") - base) & 0xFFFFFFFF if base >= 0 else 0
         overtaken = base >= 0 and place < 1 << 31 and view.end[i] <= place
         if view.when(slot) - view.when(first) >= lag and not overtaken and view.acked[i] != UNKNOWN:
             reason = f"the server's answer came {ms(view.when(slot) - view.when(first))} after the reset"
-            return [Evidence("genuine-answer-after", "rst.on-path", [*resets[:8], slot], reason)]
+            return [Evidence("genuine-answer-after", "rst.on-path", [*earlier[:8], slot], reason)]
     return []
+
+
+def _provoked(view: FlowView, resets: list[int]) -> bool:
+    """All of them are resets of a host without the socket, equal, at most one for each payload packet that the client had sent."""
+    if not all(no_socket_reset(view, s) for s in resets) or len({view.packet(s, "seq") for s in resets}) > 1:
+        return False
+    sent = [s for s in view.client_words if s < resets[-1] and view.length[view.at(s)]]
+    return view.lost or len(resets) <= max(len(sent), 1)
 
 
 def no_socket_reset(view: FlowView, slot: int) -> bool:

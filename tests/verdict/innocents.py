@@ -123,6 +123,16 @@ def anycast_flap(scene: Scene, at: float, **settings: Any) -> None:
 
 
 @innocent
+def anycast_flap_under_a_hello_of_two_segments(scene: Scene, at: float, **settings: Any) -> None:
+    talk = begin(scene, at, **{**settings, "long": True})
+    talk.wait(talk.rtt)
+    for _ in range(2):
+        talk.them("R", options=b"", window=0, ipid=0, ttl=57).wait(0.1)
+    talk.gone = True
+    talk.wait(30).acknowledge().answer().them("RA")
+
+
+@innocent
 def anycast_flap_to_a_near_node(scene: Scene, at: float, **settings: Any) -> None:
     """The hello goes to a node 5 ms away that knows no such connection."""
     begin(scene, at, **settings).wait(5).them("R", options=b"", window=0, ipid=0, ttl=60)
@@ -441,7 +451,8 @@ def capture_lost_the_servers_side(scene: Scene, at: float, **settings: Any) -> N
 @innocent
 def only_the_client_is_captured(scene: Scene, at: float, **settings: Any) -> None:
     talk = scene.talk("odd.example", at, **settings).syn()
-    talk.wait(talk.rtt).them("SA", lost=True).own("A").hello().wait(talk.rtt).them("A", flight(1300), lost=True).own("A").request().own("FA").wait(talk.rtt).own("A")
+    talk.wait(talk.rtt).them("SA", lost=True).own("A").hello().wait(talk.rtt).them("A", flight(1300), lost=True).own("A").request()
+    talk.own("FA").wait(talk.rtt).own("A")
 
 
 @innocent

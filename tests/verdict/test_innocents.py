@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dpiprobe.explain import explain
 from dpiprobe.wire.build import address
 from tests.verdict.innocents import ONCE, STORIES
-from tests.verdict.scene import CLIENT, CLIENT6, Scene, captured, database
+from tests.verdict.scene import CLIENT, CLIENT6, PAGE, Scene, Talk, alert, captured, database, flight, record
 
 Rows = list[tuple[int, bytes]]
 
@@ -141,3 +141,73 @@ def test_a_spoilt_capture_of_innocents_is_no_accusation(how: str) -> None:
 def test_no_mixture_of_innocents_accuses(names: list[str], timestamps: bool, v6: bool, rtt: float, share: float, seed: int) -> None:
     rows = lost(share)(told(names, v6=v6, timestamps=timestamps, rtt=rtt).ordered(), random.Random(seed))
     assert accusations(rows) == []
+
+
+def genuine(talk: Talk, moves: Sequence[str], gaps: Sequence[float], bare: bool) -> None:
+    """A server that does what servers do, in any order, a round trip or more after the hello; the client reacts as kernels do."""
+    talk.handshake().hello().wait(talk.rtt)
+    ended = False
+    for move, gap in zip(moves, gaps, strict=True):
+        talk.wait(gap)
+        options = b"" if bare else None
+        if ended is not (move == "reset again"):
+            continue
+        match move:
+            case "ack" | "challenge":
+                talk.them("A")
+            case "hello" | "data":
+                talk.them("PA", flight(1200, f"{gap}") if move == "hello" else record(700, f"{gap}")).own("A")
+            case "repeat":
+                talk.them("PA", record(400), seq=talk.server.next)
+                talk.server.next += 400
+                talk.wait(200).them("PA", record(400), seq=talk.server.next - 400).own("A")
+            case "alert":
+                talk.them("PA", alert(int(gap) % 120))
+            case "page":
+                talk.them("PA", PAGE)
+            case "keep alive":
+                talk.them("A", b"\0", seq=talk.server.next - 1).own("A")
+            case "close":
+                talk.them("FA").wait(0.1).own("A")
+                ended = True
+            case "reset":
+                talk.them("RA", options=options)
+                talk.gone = ended = True
+            case "bare reset":
+                talk.them("R", options=b"", window=0, ipid=0)
+                talk.gone = ended = True
+            case "reset again":
+                talk.them("R", options=b"", window=0, ipid=0)
+            case "ask":
+                talk.own("PA", record(100, f"{gap}")).wait(talk.rtt)
+            case "leave":
+                talk.own("FA").wait(talk.rtt)
+
+
+MOVES = [
+    "ack", "challenge", "hello", "data", "repeat", "alert", "page", "keep alive", "close", "reset", "bare reset", "reset again", "ask", "leave",
+]  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    moves=st.lists(st.sampled_from(MOVES), min_size=1, max_size=8),
+    gap=st.lists(st.floats(0, 4000), min_size=8, max_size=8),
+    quick=st.booleans(),
+    timestamps=st.booleans(),
+    bare=st.booleans(),
+    v6=st.booleans(),
+    times=st.integers(1, 3),
+    ttl=st.integers(40, 64),
+)
+def test_whatever_a_genuine_server_does_is_no_accusation(
+    moves: list[str], gap: list[float], quick: bool, timestamps: bool, bare: bool, v6: bool, times: int, ttl: int
+) -> None:
+    scene = Scene(v6=v6)
+    for at in (0.0, 500.0, 400_000.0):
+        scene.works(at=at, timestamps=timestamps)
+    for i in range(times):
+        talk = scene.talk("odd.example", 10_000 + 100_000 * i, timestamps=timestamps)
+        genuine(talk, moves, [g / 400 if quick else g for g in gap[: len(moves)]], bare)
+        scene.works(at=90_000 + 100_000 * i, timestamps=timestamps, hops=64 - ttl)
+    assert scene.accusations() == []

@@ -16,6 +16,7 @@ def make(folder: Path) -> None:
         talk = tape.connection(name=name, begin=begin).handshake().hello().acknowledge().answer(3000).request()
         for step in range(30):
             talk.says(application_data(f"{begin}/{step}", 1300), after=pause)
+            talk.them.clock -= pause - 20  # the server sent it at its usual pace: its timestamps say so, the rest is the queue
         talk.close()
     tape.write(folder / "test.pcap")
 
