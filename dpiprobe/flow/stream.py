@@ -118,18 +118,24 @@ def capture_copies(packets: Packets, row: Ints, flow: Ints, origin: Ints) -> Int
     return copies
 
 
+def moving(packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, side: int) -> Bools:
+    """Slots whose payload moves the stream of `side`: no reset's, and not the server's very first where it closes at once."""
+    flags = tcp_flags(packets, row)
+    moves = (origin == side) & (offset != UNKNOWN) & ((flags & RST) == 0) & (packets.payload_length[row] > 0)
+    if side == SERVER and len(flow):
+        first_payload = first_where(moves, flow, int(flow.max()) + 1)
+        opening = np.zeros(len(row), bool)
+        opening[first_payload[first_payload >= 0]] = True
+        moves &= ~(opening & ((flags & FIN) != 0))
+    return np.asarray(moves, np.bool_)
+
+
 def in_order(packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, side: int) -> tuple[Ints, Ints]:
     """For each slot: the next in-order byte of `side` just before it; and per slot after it. Exact also with holes.
 
     A running maximum serves every flow whose segments leave no hole; the others are walked one by one.
     """
-    flags = tcp_flags(packets, row)
-    moves = (origin == side) & (offset != UNKNOWN) & ((flags & RST) == 0) & (packets.payload_length[row] > 0)
-    if side == SERVER:
-        first_payload = first_where(moves, flow, int(flow.max()) + 1 if len(flow) else 0)
-        opening = np.zeros(len(row), bool)
-        opening[first_payload[first_payload >= 0]] = True
-        moves &= ~(opening & ((flags & FIN) != 0))
+    moves = moving(packets, row, flow, origin, offset, side)
     reach = np.where(moves, end, 0)
     after = np.maximum(running_max(reach, flow), 0)
     before = shifted(after, flow, 0)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, Flows, tcp_flags
 from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
+from dpiprobe.flow.stream import moving
 from dpiprobe.observe.table import Values
 from dpiprobe.wire.packets import ACK, RST, SYN, TCP
 
@@ -169,8 +170,9 @@ def server_retransmissions(facts: FlowFacts) -> Values:
 
 
 def _highest_before(flows: Flows) -> Ints:
-    """Highest end of server data before each slot, holes or not."""
-    reach = np.where(_server_data(flows), flows.end, 0)
+    """Highest end of server data before each slot, holes or not, as far as they move its stream."""
+    moves = moving(flows.packets, flows.row, flows.flow, flows.origin, flows.offset, SERVER)
+    reach = np.where(moves & (flows.duplicate == 0), flows.end, 0)
     return shifted(np.maximum(running_max(reach, flows.flow), 0), flows.flow, 0)
 
 

@@ -111,6 +111,10 @@ def test_server_retransmissions_fill_a_hole_late() -> None:
     assert (of(late, "server_retransmissions"), of(again, "server_retransmissions")) == (1, 0)
 
 
+def test_the_true_answer_after_a_page_that_closed_is_no_retransmission() -> None:
+    assert of(Talk().shake().hello().s("FPA", b"HTTP/1.1 403 No\r\n\r\n").s("PA", SERVER_HELLO), "server_retransmissions") == 0
+
+
 def test_split_round_trips() -> None:
     talk = Talk().c("S", at=0).s("SA", at=20).c("A").hello().s("PA", SERVER_HELLO, ack=SIZE, at=82)
     assert of(talk, "split_round_trips") == pytest.approx(60 / 20)
