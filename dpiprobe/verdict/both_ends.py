@@ -102,9 +102,8 @@ def _pair(near: FlowView, far: FlowView, outcome: Outcome) -> Ends:
         ends.evidence[-1].server_packets = numbers
     if near.hello >= 0 and near.hello_done >= 0:
         _hello_on_the_way(near, far, outcome, ends)
-    if outcome.slot >= 0 and outcome.word in ("reset", "closed", "alert", "page", "refused") and not ends.evidence:
-        if _sent(near, far, outcome.slot):
-            ends.cleared = f"the server's own capture shows that the server sent packet {near.number(outcome.slot)}"
+    if outcome.slot >= 0 and outcome.word in ("reset", "closed", "alert", "page", "refused") and not ends.evidence and _sent(near, far, outcome.slot):
+        ends.cleared = f"the server's own capture shows that the server sent packet {near.number(outcome.slot)}"
     return ends
 
 
