@@ -28,7 +28,7 @@ from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.names import NameJudgement
 from dpiprobe.verdict.outcome import outcome_of
 from dpiprobe.verdict.records import all_records, client_of, group_names, server_of
-from dpiprobe.verdict.view import FlowView
+from dpiprobe.verdict.view import Views
 
 
 @dataclass(slots=True)
@@ -61,12 +61,13 @@ def explain(
     flows = settle(capture.packets)
     observed = observe(flows)
     first = first_pass(database, observed)
-    outcomes = [outcome_of(FlowView(observed, f)) for f in range(len(flows))]
+    views = Views(observed)
+    outcomes = [outcome_of(views(f)) for f in range(len(flows))]
     roles = roles_of(flows, plan if plan is not None else plan_in(capture.comments))
     chosen = choose_controls(observed, outcomes, roles, controls)
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first)))
     ends = compare_ends(observed, observe(settle(server_side.packets)), outcomes) if server_side is not None else None
-    judge = Judge(observed, outcomes, chosen, matches, roles, ends)
+    judge = Judge(observed, outcomes, chosen, matches, roles, ends, views)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen)
     return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash)

@@ -34,6 +34,7 @@ class Observed:
         self.origin: Ints = suspects.origin
         self.flags: Ints = tcp_flags(flows.packets, rows)
         self.flow_count = len(flows)
+        self._edges: list[int] = np.searchsorted(self.flow, np.arange(len(flows) + 1)).tolist()
         self.trigger_kind: Ints = flows.trigger_kind
         self.reaches_server = reaches_server
         self.server_rtt: Ints = suspects.server_rtt
@@ -54,7 +55,7 @@ class Observed:
 
     def rows(self, flow: int) -> range:
         """Row indices of one flow's suspects."""
-        return range(int(np.searchsorted(self.flow, flow, "left")), int(np.searchsorted(self.flow, flow, "right")))
+        return range(self._edges[flow], self._edges[flow + 1])
 
 
 def observe(flows: Flows) -> Observed:

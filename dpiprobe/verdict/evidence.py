@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
@@ -60,14 +61,13 @@ def stack_would_choose(view: FlowView, slot: int) -> bool:
     """Whether a real stack of the server could give a reset this sequence number: an ACK number that the client sent before (RFC 9293
     section 3.5.2: a reset answers a segment with its ACK number), or the next number of the server's own stream."""
     raw = view.packet(slot, "seq")
-    flows = view.flows
-    sent = {view.packet(s, "ack") for s in view.slots if s < slot and view.origin[view.at(s)] == 0 and view.flags[view.at(s)] & ACK}
-    base = int(flows.server_base[view.f])
-    if base >= 0:
-        ends = [view.end[view.at(s)] for s in view.server_words if s < slot and view.end[view.at(s)] != UNKNOWN]
-        top = max([*ends, int(flows.server_next[slot])])
-        sent |= {(base + top) & 0xFFFFFFFF, (base + top + 1) & 0xFFFFFFFF}
-    return raw in sent
+    if view.client_acks.get(raw, slot) < slot:
+        return True
+    base = int(view.flows.server_base[view.f])
+    if base < 0:
+        return False
+    top = max(view.server_reach[view.at(slot)], int(view.flows.server_next[slot]))
+    return (raw - base - top) & 0xFFFFFFFF in (0, 1)
 
 
 def standing_resets(view: FlowView) -> list[int]:
@@ -128,15 +128,9 @@ def _trigger_word(view: FlowView) -> str:
 
 
 def _trigger_before(view: FlowView, slot: int) -> int:
-    """The latest copy of the trigger before a slot."""
-    best = -1
-    for s in view.client_words:
-        if s >= slot:
-            break
-        i = view.at(s)
-        if view.length[i] and view.offset[i] < view.hello_end and view.end[i] > view.hello_start:
-            best = s
-    return best
+    """The latest copy of the trigger before a slot, -1 where none."""
+    before = bisect_left(view.trigger_copies, slot)
+    return view.trigger_copies[before - 1] if before else -1
 
 
 def _answers_trigger(view: FlowView, slot: int) -> bool:

@@ -117,6 +117,13 @@ class Excuses:
         return f"round trips are split: flow {g + 1} (another name) waited {float(ratio.data[g]):.1f} times its handshake's round trip for the first answer"
 
     def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+        split = self._split(view.f)
+        if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0 and split is not None:
+            judgement.because = "whose-proxy"
+            judgement.technique, judgement.techniques = "proxy.drop", ["proxy.drop"]
+            judgement.could_be += ["server-front", "proxy.drop", "server-hung"]
+            judgement.reasons.append(split)
+            return
         if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0:
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(

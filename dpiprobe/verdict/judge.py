@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed, server_round_trips
@@ -24,7 +23,7 @@ from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.residual import punished, punishment_followed
 from dpiprobe.verdict.silence import dropped_hello, stalls
 from dpiprobe.verdict.throttle import slow_flows
-from dpiprobe.verdict.view import FlowView
+from dpiprobe.verdict.view import FlowView, Views
 from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 
 CONFIDENCE = ("low", "medium", "high")
@@ -47,6 +46,7 @@ class Judge:
         matches: Sequence[Match],
         roles: Sequence[str | None],
         ends: Mapping[int, Ends] | None = None,
+        views: Views | None = None,
     ) -> None:
         self.observed = observed
         self.outcomes = list(outcomes)
@@ -58,7 +58,7 @@ class Judge:
             self.matches[match.flow].append(match)
         self.samples = server_round_trips(observed.flows)[1]
         self.slot_of = {int(n): int(s) for n, s in zip(observed.number, observed.slot, strict=True)}
-        self.view = lru_cache(maxsize=None)(lambda f: FlowView(observed, f))
+        self.view = views or Views(observed)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
     def judgements(self) -> list[Judgement]:
@@ -282,7 +282,8 @@ class Judge:
             evidence = punished(f, self.view(f), self.outcomes, judged, starts, members)
             if evidence is None:
                 continue
-            fresh = Judgement(f, mine.outcome, evidence=[*mine.evidence, evidence], observations=mine.observations)
+            seen = Observation(evidence.kind, evidence.slots)
+            fresh = Judgement(f, mine.outcome, evidence=[*mine.evidence, evidence], observations=[seen, *mine.observations])
             fresh.verdict = "blocked" if evidence.sufficient else "insufficient"
             fresh.because = None if evidence.sufficient else "too-few-trials"
             fresh.confidence = "medium" if evidence.sufficient else "low"

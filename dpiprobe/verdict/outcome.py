@@ -9,6 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 
 from dpiprobe.flow.flows import CLIENT_HELLO, NO_TRIGGER, QUIC_INITIAL, SERVER, UNKNOWN
@@ -84,14 +86,14 @@ def _without_trigger(view: FlowView) -> Outcome:
 
 def _ended_by_reset(view: FlowView, after: int) -> int:
     """The first reset behind slot `after` that ended the flow before either side had closed it, -1 where none."""
-    for slot in sorted(view.server_resets):
-        if slot < after:
-            continue
-        if 0 <= view.closed_by_us < slot or 0 <= view.server_fin < slot:
-            return -1
-        if not _carries_on(view, slot):
-            return slot
-    return -1
+    if not view.server_resets:
+        return -1
+    resets = [slot for slot in sorted(view.server_resets) if slot >= after]
+    # who carries on after one reset carried on after all before it: the first that ended the flow is found by halving
+    first = bisect_left(resets, True, key=lambda slot: not _carries_on(view, slot))
+    if first == len(resets) or 0 <= view.closed_by_us < resets[first] or 0 <= view.server_fin < resets[first]:
+        return -1
+    return resets[first]
 
 
 def _carries_on(view: FlowView, reset: int) -> bool:

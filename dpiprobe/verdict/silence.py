@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, tcp_flags
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.control import Controls, alike
 from dpiprobe.verdict.evidence import ms
@@ -85,7 +85,7 @@ def path_during(view: FlowView, begin: int, end: int) -> str:
     """What the client's other traffic says of its way to the world in a span of time (ns): something came in (alive); it sent to others and
     heard nothing (dead); nobody else was spoken to (quiet). Resets and this flow's own packets do not count."""
     flows, f = view.flows, view.f
-    time, flags = flows.packets.time[flows.row], flows.packets.flags[flows.row]
+    time, flags = flows.packets.time[flows.row], tcp_flags(flows.packets, flows.row)
     rows = (flows.client[flows.flow] == flows.client[f]) & (flows.flow != f) & (time >= begin) & (time <= end) & ((flags & RST) == 0)
     if (rows & (flows.origin == SERVER)).any():
         return ALIVE

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
 from dpiprobe.observe.build import Observed
-from dpiprobe.wire.packets import FIN, RST, SYN
+from dpiprobe.wire.packets import ACK, FIN, RST, SYN
 
 
 class FlowView:
@@ -24,7 +24,7 @@ class FlowView:
         span = slice(self.slots.start, self.slots.stop)
         rows = self.flows.row[span]
         self.origin: list[int] = self.flows.origin[span].tolist()
-        self.flags: list[int] = packets.flags[rows].tolist()
+        self.flags: list[int] = tcp_flags(packets, rows).tolist()
         self.length: list[int] = packets.payload_length[rows].tolist()
         self.time: list[int] = packets.time[rows].tolist()
         self.offset: list[int] = self.flows.offset[span].tolist()
@@ -121,9 +121,46 @@ class FlowView:
         """Bytes were acknowledged that the capture does not hold (a FIN takes one number more than its bytes)."""
         flows, f = self.flows, self.f
         fins = 1
-        server_lost = flows.client_acked[f] != UNKNOWN and flows.client_acked[f] > flows.server_seen[f] + fins
+        seen = max(int(flows.server_seen[f]), self._whole_answer)
+        server_lost = flows.client_acked[f] != UNKNOWN and flows.client_acked[f] > seen + fins
         client_lost = flows.server_acked[f] != UNKNOWN and flows.server_acked[f] > flows.client_seen[f] + fins
         return bool((server_lost and self.server_words) or (client_lost and self.client_words))
+
+    @cached_property
+    def _whole_answer(self) -> int:
+        """Where the server's stream ends whose first payload brings its FIN as well: such a packet moves no stream (a forged close would carry
+        us along), but its bytes are in the capture."""
+        first = next((s for s in self.server_words if self.length[self.at(s)]), -1)
+        return self.end[self.at(first)] if first >= 0 and self.flags[self.at(first)] & FIN and self.offset[self.at(first)] <= 0 else 0
+
+    @cached_property
+    def client_acks(self) -> dict[int, int]:
+        """Raw acknowledgement numbers that the client sent, each with the first slot that carries it."""
+        packets, base = self.flows.packets, self.base
+        raw = packets.ack[self.flows.row[base : self.slots.stop]].tolist()
+        sent: dict[int, int] = {}
+        for i, (origin, flags) in enumerate(zip(self.origin, self.flags, strict=True)):
+            if origin == CLIENT and flags & ACK:
+                sent.setdefault(raw[i], base + i)
+        return sent
+
+    @cached_property
+    def server_reach(self) -> list[int]:
+        """Per position: the highest end of the server's bytes before it, holes or not."""
+        reach, out = 0, []
+        for i, origin in enumerate(self.origin):
+            out.append(reach)
+            if origin == SERVER and not self.flags[i] & RST and self.end[i] != UNKNOWN:
+                reach = max(reach, self.end[i])
+        return out
+
+    @cached_property
+    def trigger_copies(self) -> list[int]:
+        """Slots of the client's packets that carry bytes of the trigger, ascending."""
+        return [
+            s for s in self.client_words
+            if self.length[self.at(s)] and self.offset[self.at(s)] < self.hello_end and self.end[self.at(s)] > self.hello_start
+        ]  # fmt: skip
 
     @cached_property
     def one_direction(self) -> bool:
@@ -166,3 +203,17 @@ class FlowView:
 SHORT_TTL = 24
 """A hello that leaves its host with a TTL at or below this was limited on purpose: the smallest default of any stack is 32
 (`packet_features.USUAL_INITIAL_TTLS`), and a capture point lies at most a few hops from the client; unverified."""
+
+
+class Views:
+    """The views of a batch, each made once: `views(f)`. Shared by all rules of this room."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+        self._made: dict[int, FlowView] = {}
+
+    def __call__(self, flow: int) -> FlowView:
+        view = self._made.get(flow)
+        if view is None:
+            view = self._made[flow] = FlowView(self._observed, flow)
+        return view
