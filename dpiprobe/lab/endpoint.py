@@ -2,10 +2,11 @@
 
 Rules of this file:
 - No I/O, no clock. `now` is in ns; whatever is to be sent is appended to `out`; `wake_at` says when the retransmission timer wants `wake`.
-- It is a plain, honest stack: in-order delivery with out-of-order storage, retransmission with back-off (RFC 6298),
-  fast retransmit (RFC 5681), slow start without
-  congestion avoidance, timestamps (RFC 7323). No SACK blocks, no urgent data, no zero-window probes: enough for a lab's path, not for the Internet.
-- It looks like Linux on the wire (MSS, SACK permitted, timestamps, window scale; an IP ID that counts; DF), since that is what middleboxes run.
+- It is a plain, honest stack: in-order delivery with out-of-order storage, retransmission with back-off (RFC 6298), fast retransmit and
+  recovery of the holes behind it (RFC 6582), slow start, timestamps (RFC 7323), challenge ACKs (RFC 5961), delayed ACKs where asked for
+  (RFC 9293 section 3.8.6.3). No SACK blocks, no urgent data, no zero-window probes: enough for a lab's path, not for the Internet.
+- It looks like Linux on the wire (MSS, SACK permitted, timestamps, window scale; an IP ID that counts, 0 in a SYN/ACK; DF; timestamps on a reset
+  of its own, none on the bare reset for data that nobody reads), since that is what middleboxes and servers run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _WINDOW, _SCALE = 64_240, 7  # what Linux announces first on Ethernet, and its u
 _RTO_FIRST, _RTO_LEAST, _RTO_MOST = 1_000_000_000, 200_000_000, 16_000_000_000  # RFC 6298 2.1; Linux' TCP_RTO_MIN; bounded for the lab
 _RETRIES = 8
 _INITIAL_WINDOW = 10 * MSS  # RFC 6928
+_ACK_DELAY, _QUICK_ACKS = 40_000_000, 16  # Linux: TCP_DELACK_MIN; TCP_MAX_QUICKACKS
+_CHALLENGE_GAP = 500_000_000  # ns between challenge ACKs (Linux: tcp_invalid_ratelimit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,15 @@ class Endpoint:
         self.peer_fin: int | None = None
         self.peer_window, self.peer_scale, self.peer_mss = _WINDOW, 0, 536
         self.stamps, self.peer_stamp, self.scaling = False, 0, False
-        self.congestion, self.duplicates = _INITIAL_WINDOW, 0
+        self.congestion, self.duplicates, self.recover = _INITIAL_WINDOW, 0, self.iss
+        self.repairing = False  # a loss was noticed: holes up to `recover` are filled one acknowledgement at a time (RFC 6582)
         self.rto, self.tries, self.timer = _RTO_FIRST, 0, 0
+        self.srtt, self.rttvar = 0, 0
+        self.mss = MSS
+        self.retransmissions = 0
+        self.delays_acks = False
+        self.quick, self.owed, self.ack_timer = _QUICK_ACKS, 0, 0
+        self.challenged = -_CHALLENGE_GAP
         self.measured: tuple[int, int] | None = None  # (sequence number, sent at) of the segment that is being timed
 
     @property
@@ -90,11 +100,15 @@ class Endpoint:
         self._die()
 
     def wake_at(self) -> int | None:
-        """When the retransmission timer runs out."""
+        """When the next timer runs out."""
+        if self.ack_timer and (not self.timer or self.ack_timer < self.timer):
+            return self.ack_timer
         return self.timer or None
 
     def wake(self, now: int) -> None:
-        """Retransmit what is oldest, if its time has come."""
+        """Retransmit what is oldest, send an acknowledgement that was put off, if their time has come."""
+        if self.ack_timer and now >= self.ack_timer:
+            self._emit(now, ACK, self.nxt)
         if not self.timer or now < self.timer:
             return
         self.tries += 1
@@ -104,6 +118,7 @@ class Endpoint:
         self.rto = min(self.rto * 2, _RTO_MOST)
         self.measured = None
         self.congestion = 2 * MSS
+        self.repairing, self.recover = True, self.nxt
         self.timer = now + self.rto
         self._retransmit(now)
 
@@ -138,12 +153,16 @@ class Endpoint:
         if seen.flags & RST:
             if seen.seq == self.rcv_nxt:  # RFC 5961 section 3.2
                 self._die()
+            elif 0 < segment.after(seen.seq, self.rcv_nxt) < _WINDOW:
+                self._challenge(now)
             return
         if seen.flags & SYN:
             if self.state == "syn_received" and not seen.flags & ACK:
                 self._send_syn(now, SYN | ACK)
-            else:
+            elif self.state == "established" and seen.flags & ACK:
                 self._emit(now, ACK, self.nxt)
+            else:
+                self._challenge(now)
             return
         if not seen.flags & ACK:
             return
@@ -171,10 +190,16 @@ class Endpoint:
             self.congestion = min(self.congestion + taken, 1 << 20)
             self._measure(now, seen.ack)
             self.timer = now + self.rto if segment.after(self.nxt, self.una) > 0 else 0
+            if self.repairing:
+                if segment.after(self.recover, self.una) > 0:
+                    self._retransmit(now)
+                else:
+                    self.repairing = False
         elif fresh == 0 and not seen.length and segment.after(self.nxt, self.una) > 0:
             self.duplicates += 1
-            if self.duplicates == 3:
+            if self.duplicates == 3 and not self.repairing:
                 self.measured = None
+                self.repairing, self.recover = True, self.nxt
                 self.congestion = max(2 * MSS, self.congestion // 2)
                 self._retransmit(now)
 
@@ -203,6 +228,21 @@ class Endpoint:
             self.peer_closed = True
             self.rcv_nxt = (self.rcv_nxt + 1) & 0xFFFFFFFF
         if seen.length or offset < 0:
+            self._acknowledge(now, at_once=offset != 0 or bool(self.stored) or bool(seen.flags & FIN))
+
+    def _acknowledge(self, now: int, *, at_once: bool) -> None:
+        """At once, or every second segment, or when the timer runs out."""
+        self.owed += 1
+        self.quick -= 1
+        if at_once or not self.delays_acks or self.quick >= 0 or self.owed >= 2:
+            self._emit(now, ACK, self.nxt)
+        elif not self.ack_timer:
+            self.ack_timer = now + _ACK_DELAY
+
+    def _challenge(self, now: int) -> None:
+        """RFC 5961 sections 3.2 and 4.2, not more often than section 7 allows."""
+        if now - self.challenged >= _CHALLENGE_GAP:
+            self.challenged = now
             self._emit(now, ACK, self.nxt)
 
     def _push(self, now: int) -> None:
@@ -211,7 +251,7 @@ class Endpoint:
             return
         in_flight = segment.after(self.nxt, self.una)
         room = min(self.congestion, self.peer_window) - in_flight
-        size = min(MSS, self.peer_mss) - (12 if self.stamps else 0)
+        size = min(self.mss, self.peer_mss) - (12 if self.stamps else 0)
         while in_flight < len(self.pending) and room > 0:
             data = self.pending[in_flight : in_flight + min(size, room)]
             last = in_flight + len(data) == len(self.pending)
@@ -231,10 +271,11 @@ class Endpoint:
             self.timer = now + self.rto
 
     def _retransmit(self, now: int) -> None:
+        self.retransmissions += 1
         if self.state in ("syn_sent", "syn_received"):
             self._send_syn(now, SYN if self.state == "syn_sent" else SYN | ACK)
         elif self.pending:
-            size = min(MSS, self.peer_mss) - (12 if self.stamps else 0)
+            size = min(self.mss, self.peer_mss) - (12 if self.stamps else 0)
             out = min(segment.after(self.nxt, self.una), len(self.pending))
             self._emit(now, ACK | PSH, self.una, self.pending[: min(size, out)])
         elif self.fin_sent and not self.fin_acked:
@@ -250,9 +291,12 @@ class Endpoint:
         self._emit(now, flags, self.iss)
 
     def _measure(self, now: int, ack: int) -> None:
-        """The retransmission timeout from a round trip that was not retransmitted (Karn); twice the measured one is enough on a lab's path."""
+        """The retransmission timeout from a round trip that was not retransmitted (Karn); RFC 6298 section 2, the least as Linux has it."""
         if self.measured is not None and segment.after(ack, self.measured[0]) > 0:
-            self.rto = max(_RTO_LEAST, 2 * (now - self.measured[1]))
+            trip = now - self.measured[1]
+            self.rttvar = (3 * self.rttvar + abs(self.srtt - trip)) // 4 if self.srtt else trip // 2
+            self.srtt = (7 * self.srtt + trip) // 8 if self.srtt else trip
+            self.rto = min(self.srtt + max(_RTO_LEAST, 4 * self.rttvar), _RTO_MOST)
             self.measured = None
 
     def _read_options(self, seen: Segment) -> None:
@@ -277,6 +321,8 @@ class Endpoint:
             at += size
 
     def _emit(self, now: int, flags: int, seq: int, data: bytes = b"") -> None:
+        if flags & ACK:
+            self.owed = self.ack_timer = 0
         self.out.append(self._packet(now, flags, seq, data))
 
     def _packet(self, now: int, flags: int, seq: int, data: bytes = b"", *, bare: bool = False) -> bytes:
@@ -284,17 +330,20 @@ class Endpoint:
         options = b""
         if flags & SYN:
             active = not flags & ACK  # a SYN/ACK only repeats what the SYN offered
-            options = struct.pack("!BBH", 2, 4, MSS) + b"\x04\x02" + (stamp if active or self.stamps else b"\x01\x01")
+            options = struct.pack("!BBH", 2, 4, self.mss) + b"\x04\x02" + (stamp if active or self.stamps else b"\x01\x01")
             options += struct.pack("!BBBB", 1, 3, 3, _SCALE) if active or self.scaling else b""
-        elif self.stamps and not flags & RST:
+        elif self.stamps and not bare:
             options = b"\x01\x01" + stamp
-        self.ipid = (self.ipid + 1) & 0xFFFF
+        unnumbered = bare or flags & (SYN | ACK) == SYN | ACK
+        if not unnumbered:
+            self.ipid = (self.ipid + 1) & 0xFFFF
         return segment.build(
             Segment(
                 self.local.ip, self.remote.ip, self.local.port, self.remote.port, seq, self.rcv_nxt if flags & ACK else 0, flags,
-                0 if bare else (_WINDOW >> _SCALE if self.scaling and not flags & SYN else _WINDOW), data, options, self.ttl, 0 if bare else self.ipid,
+                0 if bare else (_WINDOW >> _SCALE if self.scaling and not flags & SYN else _WINDOW), data, options, self.ttl,
+                0 if unnumbered else self.ipid,
             )
         )
 
     def _die(self) -> None:
-        self.dead, self.timer, self.pending = True, 0, b""
+        self.dead, self.timer, self.ack_timer, self.pending = True, 0, 0, b""

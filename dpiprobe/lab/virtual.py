@@ -1,0 +1,338 @@
+"""The virtual clock: a plan carried out against a box and a server in a discrete-event simulation, thousands of connections a minute.
+
+Rules of this file:
+- Integer nanoseconds, one queue, one seeded generator; no wall clock, no I/O. The same arguments give the same packets.
+- The boxes are those of the namespaces (`boxes.make`), the client is the prober's own state machine (`visit.py`), trials wait for each other
+  as the prober's do. What comes out are two captures in memory, explained by the very function that explains files.
+- client - near stretch - box - far stretch - server; a packet's TTL falls by the routers of a stretch, and by one at the box.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from dpiprobe.capture.model import Capture
+from dpiprobe.lab import segment, topology, vantage
+from dpiprobe.lab.box import Box, Emit
+from dpiprobe.lab.conditions import Condition
+from dpiprobe.lab.endpoint import Address, Endpoint
+from dpiprobe.lab.segment import ACK, RST, SYN, Segment
+from dpiprobe.lab.service import Service
+from dpiprobe.lab.vantage import Frames
+from dpiprobe.lab.visit import Visit, dialogue
+from dpiprobe.lab.weather import Bursts, Lane, Weather
+from dpiprobe.plan.design import design
+from dpiprobe.plan.plan import Pace, Plan, endpoint
+from dpiprobe.probe.pacing import Past, spare_is_wanted, wait_after
+from dpiprobe.wire.build import address
+from dpiprobe.wire.parse import parse_packets
+
+EPOCH = 1_767_225_600_000_000_000
+"""When every virtual run begins: 2026-01-01T00:00:00Z in ns."""
+
+ALLOWED, BLOCKED = "allowed.example", "blocked.example"
+_TAIL = 1_000_000_000  # ns the captures go on after the last trial
+_RESUME = 1_000_000_000
+CLIENT, SERVER, OUTSIDE = address(topology.CLIENT), address(topology.SERVER), address("198.18.3.77")
+IN_IPV6 = {
+    CLIENT: address("2001:2::1:2"), SERVER: address("2001:2::4:2"), OUTSIDE: address("2001:2::3:77"), address(topology.BOX): address("2001:2::2:2"),
+}  # RFC 5180 section 8: 2001:2::/48 is for benchmarks, as 198.18.0.0/15 is in IPv4  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSide:
+    """The server: what it does by itself for a name (None: for every other name), the TTL its packets start with, that of the SYN/ACK and of
+    resets where a load balancer answers for it, and after how long a balancer forgets an idle connection (0: never)."""
+
+    behaviours: Mapping[str | None, str] = field(default_factory=dict)
+    ttl: int = 64
+    front_ttl: int | None = None
+    timestamps: bool = True
+
+
+@dataclass(slots=True)
+class VirtualRun:
+    """What a run left: both captures, the plan that was carried out, the box's own account (nothing that judges may read it)."""
+
+    client: Capture
+    server: Capture
+    plan: Plan
+    events: list[dict[str, object]]
+    connections: int
+    frames: tuple[Frames, Frames]
+
+
+class World:
+    """Everything that moves."""
+
+    def __init__(self, box: Box, condition: Condition, server: ServerSide, port: int, body: int | None, rng: random.Random) -> None:
+        self.box, self.condition, self.server, self.port, self.body, self.rng = box, condition, server, port, body, rng
+        self.queue: list[tuple[int, int, Callable[..., None], tuple[object, ...]]] = []
+        self.count, self.now = 0, 0
+        self.seen: dict[str, Frames] = {"client": [], "server": []}
+        self.visits: dict[int, Visit] = {}
+        self.served: dict[tuple[bytes, int], tuple[Endpoint, Service]] = {}
+        self.woken: dict[object, int] = {}
+        self.refuses: dict[tuple[bytes, int], bool] = {}
+        self.translator = vantage.Translator(CLIENT, OUTSIDE) if condition.nat else None
+        self.lanes = _lanes(condition, rng)
+
+    # ---- time
+
+    def at(self, when: int, action: Callable[..., None], *arguments: object) -> None:
+        """Do something at a time."""
+        self.count += 1
+        heapq.heappush(self.queue, (when, self.count, action, arguments))
+
+    def run_until(self, end: int, finished: Callable[[], bool] | None = None) -> None:
+        """Let time pass until `end`, or until `finished` says so."""
+        queue = self.queue
+        while queue and queue[0][0] <= end:
+            self.now, _, action, arguments = heapq.heappop(queue)
+            action(*arguments)
+            if finished is not None and finished():
+                return
+        self.now = end
+
+    def _wake_later(self, who: object, when: int | None, action: Callable[..., None], *arguments: object) -> None:
+        """See that `action` runs at `when` at the latest."""
+        if when is not None:
+            when = max(when, self.now)
+            pending = self.woken.get(who)
+            if pending is None or when < pending or pending < self.now:
+                self.woken[who] = when
+                self.at(when, self._awake, who, action, arguments)
+
+    def _awake(self, who: object, action: Callable[..., None], arguments: tuple[object, ...]) -> None:
+        if self.woken.get(who) == self.now:
+            del self.woken[who]
+        action(*arguments)
+
+    # ---- the path
+
+    def _enter(self, side: str, packet: bytes) -> None:
+        """A host sends: captured there, then over its stretch to the box."""
+        self.seen[side].append((self.now, packet))
+        if side == "server" and self.translator is not None:
+            inside = self.translator.home(packet)
+            if inside is None:
+                return
+            packet = inside
+        condition = self.condition
+        if condition.mss is not None:
+            packet = vantage.clamp_mss(packet, condition.mss)
+        if side == "server" and condition.one_way:  # another way, past the box
+            for at in self.lanes["server", "in"].cross(self.now, len(packet)):
+                passed = vantage.forward(packet, condition.far_hops + condition.near_hops + 2)
+                if passed is not None:
+                    self.at(at, self._leave, [Emit(at, "client", passed)], 0)
+            return
+        for at in self.lanes[side, "in"].cross(self.now, len(packet)):
+            self.at(at, self._at_box, side, packet)
+
+    def _at_box(self, side: str, packet: bytes) -> None:
+        hops = 1 + (self.condition.near_hops if side == "client" else self.condition.far_hops)
+        shorter = vantage.forward(packet, hops)
+        if shorter is not None:
+            self._leave(self.box.packet(self.now, side, shorter), None)
+            self._wake_later("box", self.box.wake_at(), self._wake_box)
+
+    def _wake_box(self) -> None:
+        self._leave(self.box.wake(self.now), None)
+        self._wake_later("box", self.box.wake_at(), self._wake_box)
+
+    def _leave(self, emits: list[Emit], hops: int | None) -> None:
+        """What the box lets go, over the stretch to whom it is for."""
+        for emit in emits:
+            if emit.at > self.now:
+                self.at(emit.at, self._leave, [emit], hops)
+                continue
+            count = (self.condition.near_hops if emit.to == "client" else self.condition.far_hops) if hops is None else hops
+            packet = vantage.forward(emit.packet, count)
+            if packet is not None:
+                for at in self.lanes[emit.to, "out"].cross(self.now, len(packet)):
+                    self.at(at, self._arrive, emit.to, packet)
+
+    def _arrive(self, side: str, packet: bytes) -> None:
+        if side == "server" and self.translator is not None:
+            packet = self.translator.out(packet)
+        if self.condition.flat_ttl is not None:
+            packet = vantage.with_ttl(packet, self.condition.flat_ttl)
+        self.seen[side].append((self.now, packet))
+        seen = segment.parse(packet)
+        if side == "client":
+            self._at_client(packet, seen)
+        elif seen is not None:
+            self._at_server(seen)
+
+    # ---- the client
+
+    def visit(self, visit_: Visit) -> None:
+        """Begin a trial."""
+        self.visits[visit_.end.local.port] = visit_
+        self._serve_client(visit_)
+
+    def _at_client(self, packet: bytes, seen: Segment | None) -> None:
+        if seen is None:
+            self._icmp_at_client(packet)
+            return
+        visit = self.visits.get(seen.destination_port)
+        if visit is None or visit.end.dead:
+            answer = vantage.no_socket_reset(seen)
+            if answer is not None:
+                self._enter("client", answer)
+            return
+        visit.end.segment(self.now, seen)
+        self._serve_client(visit)
+
+    def _icmp_at_client(self, packet: bytes) -> None:
+        """An ICMP error: fatal while connecting, soft once connected (RFC 5461 section 2.1; Linux)."""
+        start = (packet[0] & 15) * 4
+        if packet[9] != 1 or packet[start] != 3 or len(packet) < start + 32:
+            return
+        visit = self.visits.get(int.from_bytes(packet[start + 28 : start + 30], "big"))
+        if visit is not None and visit.end.state == "syn_sent":
+            visit.unreachable, visit.end.dead, visit.end.timer = True, True, 0
+            self._serve_client(visit)
+
+    def _serve_client(self, visit: Visit) -> None:
+        visit.step(self.now)
+        for packet in visit.end.out:
+            self._enter("client", packet)
+        visit.end.out.clear()
+        self._wake_later(visit, visit.wake_at(), self._serve_client, visit)
+
+    # ---- the server
+
+    def _at_server(self, seen: Segment) -> None:
+        key = (seen.source, seen.source_port)
+        known = self.served.get(key)
+        opening = seen.flags & (SYN | ACK | RST) == SYN
+        if opening and (known is None or known[0].dead or known[0].done):
+            known = self._accept(key, seen)
+        if known is None or known[0].dead:
+            answer = None if opening else vantage.no_socket_reset(seen, self.server.ttl)
+            if answer is not None:
+                self._enter("server", answer)
+            return
+        end = known[0]
+        if end.state == "syn_received" and self.refuses.get(key) and not seen.flags & (SYN | RST):
+            return  # the accept queue is full: the acknowledgement, and data with it, is ignored (Linux: tcp_check_req)
+        end.segment(self.now, seen)
+        if self.condition.cookies and end.state == "syn_received":
+            end.timer = 0  # nothing is kept, so nothing is sent again
+        self._serve_server(key)
+
+    def _accept(self, key: tuple[bytes, int], seen: Segment) -> tuple[Endpoint, Service]:
+        end = Endpoint(Address(SERVER, seen.destination_port), Address(*key), self.rng, self.server.ttl)
+        if self.condition.version == 6:
+            end.mss = 1440
+        end.delays_acks = True
+        if self.server.front_ttl is not None:
+            end.ttl = self.server.front_ttl
+        end.listen()
+        self.refuses[key] = self.rng.random() < self.condition.full
+        made = self.served[key] = end, Service(seen.destination_port, dict(self.server.behaviours), self.body or 1_000, self.rng)
+        return made
+
+    def _serve_server(self, key: tuple[bytes, int]) -> None:
+        end, service = self.served[key]
+        end.wake(self.now)
+        if end.state == "established":
+            if self.server.front_ttl is not None and end.ttl != self.server.ttl and not end.out:
+                end.ttl = self.server.ttl
+            service.step(self.now, end)
+        for packet in end.out:
+            self._enter("server", packet)
+        end.out.clear()
+        times = [at for at in (end.wake_at(), service.wake_at() if end.state == "established" else None) if at is not None]
+        self._wake_later(end, min(times, default=None), self._serve_server, key)
+
+
+def _lanes(condition: Condition, rng: random.Random) -> dict[tuple[str, str], Lane]:
+    """The four lanes: (side, `in`) from that host to the box, (side, `out`) from the box to that host. Losses are shared out between the stretches."""
+    half = 1 - (1 - condition.loss) ** 0.5
+    outage = Bursts(condition.outage, rng) if condition.outage is not None else None
+
+    def lane(delay: int, *, far: bool, first: bool) -> Lane:
+        weather = Weather(
+            delay, condition.jitter, half, condition.reorder / 2, duplicate=condition.duplicate / 2, mtu=condition.mtu if far else None,
+        )  # fmt: skip
+        bursts = Bursts(condition.bursts, rng) if condition.bursts is not None and first else outage if first else None
+        return Lane(weather, rng, bursts)
+
+    return {
+        ("client", "in"): lane(condition.near[0], far=False, first=True),
+        ("server", "out"): lane(condition.far[0], far=True, first=False),
+        ("server", "in"): lane(condition.far[1], far=True, first=True),
+        ("client", "out"): lane(condition.near[1], far=False, first=False),
+    }
+
+
+def run(
+    make_box: Callable[[random.Random], Box], condition: Condition, seed: str, *, repetitions: int = 3, port: int = 443, body: int | None = 24_000,
+    server: ServerSide | None = None, pace: Pace | None = None,
+) -> VirtualRun:  # fmt: skip
+    """Carry out the prober's plan (one name in question, a known and a random name as controls) once.
+
+    make_box: builds the box from the generator given · seed: any text; with it everything repeats itself
+    port: 443 for TLS, 80 for HTTP · body: bytes of the page fetched, None for the hello alone
+    """
+    rng = random.Random(seed)
+    world = World(make_box(rng), condition, server or ServerSide(), port, body, rng)
+    where = endpoint(topology.SERVER, port)
+    plan = design(where, [BLOCKED], control=ALLOWED, repetitions=repetitions, seed=rng.getrandbits(31), pace=pace or Pace())
+    ports = rng.sample(range(32_768, 60_999), len(plan.trials))  # Linux: ip_local_port_range
+    past: list[Past] = []
+    began = 0
+    made = 0
+    for trial, source in zip(plan.trials, ports, strict=True):
+        if trial.settings.get("spare") and not spare_is_wanted(past):
+            continue
+        if past:
+            wait = wait_after(past, plan.pace, (world.now - began) / 1e9)
+            world.run_until(world.now + round(wait.seconds * 1e9))
+        began = world.now
+        made += 1
+        end = Endpoint(Address(CLIENT, source), Address(SERVER, port), rng)
+        end.delays_acks = True
+        if condition.version == 6:
+            end.mss = 1440
+        visit = Visit(trial, dialogue(plan, trial, port, body), end, world.now, plan.pace)
+        world.visit(visit)
+        world.run_until(world.now + 120 * _RESUME, lambda visit=visit: visit.finished)
+        past.append(Past(trial.role, visit.said.worked))
+    world.run_until(world.now + _TAIL)
+    frames = _view(world.seen["client"], condition), _view(world.seen["server"], condition)
+    plan = _in_version(plan.with_clients([endpoint(topology.CLIENT, source) for source in ports]), condition.version, port)
+    return VirtualRun(_capture("client", frames[0]), _capture("server", frames[1]), plan, world.box.events, made, frames)
+
+
+def _view(frames: Frames, condition: Condition) -> Frames:
+    """The packets of one end as a capture there shows them."""
+    if condition.merged:
+        frames = vantage.merge(frames)
+    return vantage.as_ipv6(frames, IN_IPV6) if condition.version == 6 else frames
+
+
+def _in_version(plan: Plan, version: int, port: int) -> Plan:
+    if version == 4:
+        return plan
+    from dataclasses import replace
+    from ipaddress import ip_address
+
+    server = endpoint(str(ip_address(IN_IPV6[SERVER])), port)
+    client = str(ip_address(IN_IPV6[CLIENT]))
+    trials = tuple(replace(t, server=server, client=endpoint(client, int((t.client or ":0").rpartition(":")[2]))) for t in plan.trials)
+    return replace(plan, server=server, target=server, trials=trials)
+
+
+def _capture(name: str, frames: Frames) -> Capture:
+    """The packets as reading a file would give them."""
+    packets = [packet for _, packet in frames]
+    columns = parse_packets(packets, [EPOCH + at for at, _ in frames])
+    return Capture(name, hashlib.sha256(b"".join(packets)).hexdigest(), columns, len(packets), links=["raw ip"])
