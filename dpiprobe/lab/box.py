@@ -4,18 +4,20 @@ Rules of this file:
 - No I/O and no clock: `now` (ns) comes in, randomness from the seeded generator given. So the same box runs in namespaces and on a virtual clock.
 - The box sees packets of both directions after the TTL has been decremented; what it makes itself leaves with the TTL it was told.
 - What a box does is written to `events` as ground truth for tests and for the matrix. Nothing that judges may read them.
-- The behaviours have a file each: `inject.py` (packets it makes), `throttle.py`, `residual.py`; a terminating proxy is another kind of box (`proxy.py`).
+- The behaviours have a file each: `trigger.py`, `inject.py` (packets it makes), `rewrite.py`, `throttle.py`, `residual.py`; boxes that terminate
+  connections are other kinds (`proxy.py`, `mitm.py`); several on one path are `chain.py`.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from dpiprobe.lab import inject, segment, trigger
 from dpiprobe.lab.residual import Punishments
-from dpiprobe.lab.segment import RST, SYN, Segment
+from dpiprobe.lab.rewrite import rewritten
+from dpiprobe.lab.segment import ACK, RST, SYN, Segment
 from dpiprobe.lab.throttle import Limiter
 from dpiprobe.signature.emulation import Emulation
 
@@ -36,7 +38,9 @@ class Emit:
 class Box(Protocol):
     """What the link asks of any box."""
 
-    events: list[dict[str, object]]
+    @property
+    def events(self) -> list[dict[str, object]]:
+        """What it did since the list was last cleared: the ground truth."""
 
     def packet(self, now: int, side: str, packet: bytes) -> list[Emit]:
         """An IPv4 packet that reached the box from `side` (`client` or `server`)."""
@@ -64,6 +68,8 @@ class Flow:
     hello_end: int = 0
     bytes_since: int = 0
     packets_since: int = 0
+    packets_limit: int = 0
+    syn_seen: bool = False
     limiter: Limiter | None = None
 
 
@@ -92,7 +98,7 @@ class EmulatedBox:
         if seen is None:
             return [Emit(now, other, packet)]
         flow = self._flow(side, seen)
-        punished = self.punishments.applies(now, flow.key)
+        punished = self.punishments.applies(now, side, flow.key, flow.base)
         if punished is not None:
             self._event(now, "residual", flow, what=punished)
             if punished == "rst" and side == "client" and not seen.flags & RST:
@@ -118,38 +124,65 @@ class EmulatedBox:
         return flow
 
     def _from_client(self, now: int, flow: Flow, seen: Segment, packet: bytes) -> list[Emit]:
+        rule = self.emulation.trigger
         if seen.flags & SYN:
-            flow.base = (seen.seq + 1) & 0xFFFFFFFF
-            if self.emulation.trigger == "syn" and seen.destination in self.addresses:
-                flow.triggered, flow.hello_start, flow.hello_end = True, seen.seq, flow.base
-        elif seen.payload and not flow.decided and self.emulation.trigger != "syn":
+            flow.base, flow.syn_seen = (seen.seq + 1) & 0xFFFFFFFF, True
+            if rule.kind == "syn" and seen.destination in self.addresses and self._port(flow):
+                self._trigger(flow, seen.seq, flow.base)
+        elif seen.payload and not flow.decided and not rule.by_address and self._port(flow):
             self._search(flow, seen)
-        out: list[Emit] = []
-        if flow.triggered:
-            carries = seen.length and segment.after(seen.end, flow.hello_start) > 0 and segment.after(seen.seq, flow.hello_end) < 0
-            if carries:
-                dropped = self.emulation.hello == "drop"
-                if segment.after(seen.end, flow.hello_end) >= 0:
-                    self._event(now, "trigger", flow, dropped=dropped)
-                    self.punishments.note(now, flow.key)
-                    out += self._inject(now, flow, seen)
-                return out if dropped else [Emit(now, "server", packet), *out]
-            if self.emulation.then.to_server == "drop" and self._then(flow):
-                return out
+        if not flow.triggered:
+            return [Emit(now, "server", packet)]
+        if seen.length and segment.after(seen.end, flow.hello_start) > 0 and segment.after(seen.seq, flow.hello_end) < 0:
+            dropped = self.emulation.hello == "drop"
+            out: list[Emit] = []
+            if segment.after(seen.end, flow.hello_end) >= 0:
+                self._event(now, "trigger", flow, dropped=dropped)
+                self.punishments.note(now, flow.key, flow.base)
+                out = self._inject(now, flow, seen)
+            return out if dropped else [Emit(now, "server", packet), *out]
+        active = self._then(flow)
+        if self.emulation.then.both:
+            flow.bytes_since += len(seen.payload)
+            flow.packets_since += 1
+        out = self._inject(now, flow, seen, when="later")
+        if active and self.emulation.then.to_server == "drop" and (seen.payload or self.emulation.then.carrying == "any"):
+            return out
         return [*out, Emit(now, "server", packet)]
 
     def _from_server(self, now: int, flow: Flow, seen: Segment, packet: bytes) -> list[Emit]:
-        if flow.triggered:
-            active = self._then(flow)
-            flow.bytes_since += len(seen.payload)
-            flow.packets_since += 1
-            if active and self.emulation.then.to_client == "drop":
-                return []
-            if self.emulation.throttle is not None:
-                flow.limiter = flow.limiter or Limiter(self.emulation.throttle)
-                at = flow.limiter.when(now, len(packet))
-                return [] if at is None else [Emit(at, "client", packet)]
-        return [Emit(now, "client", packet)]
+        if self.emulation.trigger.kind == "syn_ack" and seen.flags & SYN and seen.flags & ACK and seen.source in self.addresses and self._port(flow):
+            self._trigger(flow, seen.ack, seen.ack)
+            self._event(now, "trigger", flow, dropped=self.emulation.hello == "drop")
+            self.punishments.note(now, flow.key, flow.base)
+            out = self._inject(now, flow, _as_from_client(seen))
+            return out if self.emulation.hello == "drop" else [Emit(now, "client", packet), *out]
+        if not flow.triggered:
+            return [Emit(now, "client", packet)]
+        active = self._then(flow)
+        flow.bytes_since += len(seen.payload)
+        flow.packets_since += 1
+        out = self._inject(now, flow, _as_from_client(seen), when="answer")
+        if active and self.emulation.then.to_client == "drop" and (seen.payload or self.emulation.then.carrying == "any"):
+            return out
+        if self.emulation.rewrite is not None and (changed := rewritten(seen, self.emulation.rewrite)) is not None:
+            self._event(now, "rewrite", flow)
+            return [*out, Emit(now, "client", changed)]
+        if self.emulation.throttle is not None:
+            flow.limiter = flow.limiter or Limiter(self.emulation.throttle)
+            at = flow.limiter.when(now, len(packet))
+            return out if at is None else [*out, Emit(at, "client", packet)]
+        return [*out, Emit(now, "client", packet)]
+
+    def _port(self, flow: Flow) -> bool:
+        return self.emulation.trigger.ports is None or flow.key[3] in self.emulation.trigger.ports
+
+    def _trigger(self, flow: Flow, start: int, end: int) -> None:
+        """From here on this flow is acted upon; a count that is drawn is drawn once a flow."""
+        limit = self.emulation.then.after_packets
+        if limit is not None and not flow.triggered:
+            flow.packets_limit = limit.low if limit.low == limit.high else self.rng.randint(limit.low, limit.high)
+        flow.triggered, flow.hello_start, flow.hello_end = True, start, end
 
     def _then(self, flow: Flow) -> bool:
         """Does `then` hold already."""
@@ -157,11 +190,20 @@ class EmulatedBox:
         if then.after_bytes is not None:
             return flow.bytes_since >= then.after_bytes
         if then.after_packets is not None:
-            return flow.packets_since >= then.after_packets
+            return flow.packets_since >= flow.packets_limit
         return True
 
     def _search(self, flow: Flow, seen: Segment) -> None:
-        """Put the client's first bytes together, in any order, and look for a blocked name."""
+        """Put the client's first bytes together, in any order, and look for a blocked name; a box that does not reassemble looks at each segment alone."""
+        rule = self.emulation.trigger
+        if (rule.bare_header and seen.options) or (rule.handshake and not flow.syn_seen):
+            return
+        if rule.reassembly == "none":
+            found = trigger.look_alone(seen.payload, rule.kind)
+            if isinstance(found, trigger.Found) and trigger.wanted(found, rule, self.names):
+                flow.decided = True
+                self._trigger(flow, seen.seq, (seen.seq + found.length) & 0xFFFFFFFF)
+            return
         if flow.base is None:
             flow.base = seen.seq
         offset = segment.after(seen.seq, flow.base)
@@ -173,25 +215,25 @@ class EmulatedBox:
             if start > len(data):
                 break
             data += payload[len(data) - start :]
-        found = trigger.look(data, self.emulation.trigger)
+        found = trigger.look(data, rule.kind)
         if found is trigger.Verdict.MORE and len(data) < HELLO_LIMIT:
             return
         flow.decided, flow.segments = True, {}
-        if isinstance(found, trigger.Found) and trigger.listed(found.name, self.names):
-            flow.triggered = True
-            flow.hello_start, flow.hello_end = flow.base, (flow.base + found.length) & 0xFFFFFFFF
+        if isinstance(found, trigger.Found) and trigger.wanted(found, rule, self.names):
+            self._trigger(flow, flow.base, (flow.base + found.length) & 0xFFFFFFFF)
 
-    def _inject(self, now: int, flow: Flow, seen: Segment, *, residual: bool = False) -> list[Emit]:
+    def _inject(self, now: int, flow: Flow, seen: Segment, *, when: str = "trigger", residual: bool = False) -> list[Emit]:
+        other = residual or when != "trigger"
         context = inject.Context(
             trigger=seen,
-            start=seen.seq if residual else flow.hello_start,
-            end=seen.end if residual else flow.hello_end,
+            start=seen.seq if other else flow.hello_start,
+            end=seen.end if other else flow.hello_end,
             server_next=flow.server_next,
-            passed=not residual and self.emulation.hello == "pass",
+            passed=not residual and (other or self.emulation.hello == "pass"),
             client_ttl=flow.client_ttl,
             server_ttl=flow.server_ttl,
         )
-        made = self.maker.residual(context) if residual else self.maker.reaction(context)
+        made = self.maker.residual(context) if residual else self.maker.reaction(context, when)
         for delay, to, packet in made:
             self._event(now + delay, "inject", flow, to=to, ip_length=len(packet))
         return [Emit(now + delay, to, packet) for delay, to, packet in made]
@@ -199,6 +241,14 @@ class EmulatedBox:
     def _event(self, at: int, kind: str, flow: Flow, **more: object) -> None:
         if len(self.events) < FLOW_LIMIT:
             self.events.append({"at": at, "kind": kind, "client_port": flow.key[1], "server_port": flow.key[3], **more})
+
+
+def _as_from_client(seen: Segment) -> Segment:
+    """A packet of the server as if the client had sent its counterpart: what a reaction is made from, where the server's packet caused it."""
+    return replace(
+        seen, source=seen.destination, destination=seen.source, source_port=seen.destination_port, destination_port=seen.source_port,
+        seq=seen.ack, ack=seen.end, flags=ACK, payload=b"",
+    )  # fmt: skip
 
 
 class NoBox:

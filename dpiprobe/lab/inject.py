@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from dpiprobe.lab import segment
 from dpiprobe.lab.segment import ACK, RST, SYN, Segment
 from dpiprobe.signature.emulation import Draw, Emulation, Send
+from dpiprobe.signature.emulation_send import WHEN
 
 Made = tuple[int, str, bytes]  # delay in ns after the trigger, receiver, packet
 
@@ -38,14 +39,16 @@ class Maker:
     def __init__(self, emulation: Emulation, rng: random.Random, address: bytes) -> None:
         self.emulation, self.rng, self.address = emulation, rng, address
         self.counter = rng.randrange(0x10000)
+        self.turns: dict[tuple[int, str], int] = {}  # how far each cycle has come
+        self.sends = {when: tuple(send for send in emulation.send if send.when == when) for when in WHEN}
 
-    def reaction(self, context: Context) -> list[Made]:
-        """All packets of the `send:` list, in order."""
-        return self._make(self.emulation.send, context)
+    def reaction(self, context: Context, when: str = "trigger") -> list[Made]:
+        """All packets of the `send:` list that are due now (`trigger`, `later`, `answer`), in order."""
+        return self._make(self.sends[when], context) if self.sends[when] else []
 
     def residual(self, context: Context) -> list[Made]:
         """The answer to a packet of a connection that is punished for an earlier one."""
-        return self._make(self.emulation.send or (_RESIDUAL_RESET,), context)
+        return self._make(self.sends["trigger"] or (_RESIDUAL_RESET,), context)
 
     def _make(self, sends: tuple[Send, ...], context: Context) -> list[Made]:
         made: list[Made] = []
@@ -54,6 +57,7 @@ class Maker:
         for send in sends:
             offsets = send.seq_offsets if send.windows is None else tuple(k * context.trigger.window for k in send.windows)
             burst_ttl = self._draw(send.ttl) if isinstance(send.ttl, Draw) else 0
+            at = at if send.delay is None else self._draw(send.delay)
             first = True
             for _ in range(send.copies):
                 for offset in offsets:
@@ -65,15 +69,17 @@ class Maker:
 
     def _packet(self, send: Send, to: str, offset: int, context: Context, burst_id: int, burst_window: int, burst_ttl: int) -> bytes:
         seen = context.trigger
-        ttl = self._ttl(send.ttl, burst_ttl, to, context)
-        ipid = {"random_same": burst_id, "mirror": seen.ipid, "mirror_plus_one": seen.ipid + 1}.get(str(send.ipid), send.ipid)
+        ttl = self._ttl(send.ttl, burst_ttl, to, context) if send.ttl_cycle is None else self._next(send, "ttl", send.ttl_cycle)
+        ipid = {"random_same": burst_id, "mirror": seen.ipid + send.ipid_step}.get(str(send.ipid), send.ipid)
         if ipid == "random":
             ipid = self._sixteen_bits()
         elif ipid == "counter":
-            self.counter = ipid = (self.counter + 1) & 0xFFFF
+            self.counter = ipid = (self.counter + send.ipid_step) & 0xFFFF
         window = {"random_same": burst_window, "mirror": seen.window}.get(str(send.window), send.window)
         if window == "random":
             window = self._sixteen_bits()
+        if send.window_cycle is not None:
+            window = self._next(send, "window", send.window_cycle)
         if send.window_ttl_plus is not None:
             window = ttl + send.window_ttl_plus
         if send.icmp is not None:
@@ -113,6 +119,13 @@ class Maker:
         if ttl == "copy":
             return context.trigger.ttl
         return context.server_ttl if to == "client" else context.client_ttl
+
+    def _next(self, send: Send, field: str, cycle: tuple[int, int]) -> int:
+        """The next value of a cycle; each entry of `send:` has its own."""
+        low, high = cycle
+        turn = self.turns.get((id(send), field), 0)
+        self.turns[id(send), field] = turn + 1
+        return low + turn % (high - low + 1)
 
     def _sixteen_bits(self) -> int:
         """A random header field; not 0, which means something of its own in most."""

@@ -26,7 +26,7 @@ Key = tuple[bytes, int, bytes, int]
 
 
 @dataclass(slots=True)
-class _Splice:
+class Splice:
     """One connection through the box."""
 
     down: Endpoint  # towards the client
@@ -35,6 +35,7 @@ class _Splice:
     decided: bool = False
     refused: bool = False
     ended_at: int = 0
+    session: object = None  # of a box that does more than relay
 
 
 class ProxyBox:
@@ -42,15 +43,15 @@ class ProxyBox:
 
     def __init__(self, emulation: Emulation, names: frozenset[str], rng: random.Random) -> None:
         self.emulation, self.names, self.rng = emulation, names, rng
-        self.port = 80 if emulation.trigger == "http_request" else 443
-        self.splices: dict[Key, _Splice] = {}
+        self.ports = emulation.trigger.ports or frozenset({80 if emulation.trigger.kind == "http_request" else 443})
+        self.splices: dict[Key, Splice] = {}
         self.events: list[dict[str, object]] = []
 
     def packet(self, now: int, side: str, packet: bytes) -> list[Emit]:
         """A packet of either side: to the endpoint that faces it, or through."""
         seen = segment.parse(packet)
         other = "server" if side == "client" else "client"
-        if seen is None or self.port != (seen.destination_port if side == "client" else seen.source_port):
+        if seen is None or (seen.destination_port if side == "client" else seen.source_port) not in self.ports:
             return [Emit(now, other, packet)]
         here, there = (seen.source, seen.source_port), (seen.destination, seen.destination_port)
         key: Key = (*here, *there) if side == "client" else (*there, *here)
@@ -58,7 +59,7 @@ class ProxyBox:
         if side == "client" and seen.flags & SYN and not seen.flags & ACK and (splice is None or splice.ended_at):
             down = Endpoint(Address(*there), Address(*here), self.rng)
             down.listen()
-            splice = self.splices[key] = _Splice(down)
+            splice = self.splices[key] = Splice(down)
         if splice is None:
             return [Emit(now, other, packet)]
         facing = splice.down if side == "client" else splice.up
@@ -83,27 +84,20 @@ class ProxyBox:
                 del self.splices[key]
         return out
 
-    def _work(self, now: int, key: Key, splice: _Splice) -> list[Emit]:
+    def _work(self, now: int, key: Key, splice: Splice) -> list[Emit]:
         """Move bytes and ends from one side to the other, and collect what the endpoints send."""
         down = splice.down
         if not splice.decided and down.inbox:
             splice.early += down.inbox
             down.inbox = b""
-            found = trigger.look(splice.early, self.emulation.trigger)
+            found = trigger.look(splice.early, self.emulation.trigger.kind)
             if found is not trigger.Verdict.MORE:
                 splice.decided = True
-                if isinstance(found, trigger.Found) and trigger.listed(found.name, self.names):
-                    self._refuse(now, key, splice)
-                else:
-                    splice.up = Endpoint(down.remote, down.local, self.rng)
-                    splice.up.connect(now)
-                    splice.up.send(now, splice.early)
+                self._decide(now, key, splice, found if isinstance(found, trigger.Found) else None)
         up = splice.up
         if up is not None:
+            self._relay(now, splice, up)
             for one, two in ((down, up), (up, down)):
-                if one.inbox:
-                    two.send(now, one.inbox)
-                    one.inbox = b""
                 if one.peer_closed:
                     two.close(now)
                 if one.dead and not two.dead and not two.done:
@@ -119,7 +113,27 @@ class ProxyBox:
             up.out.clear()
         return out
 
-    def _refuse(self, now: int, key: Key, splice: _Splice) -> None:
+    def _decide(self, now: int, key: Key, splice: Splice, found: trigger.Found | None) -> None:
+        """The first bytes are whole: refuse a blocked name, connect any other to its server."""
+        if found is not None and trigger.wanted(found, self.emulation.trigger, self.names):
+            self._refuse(now, key, splice)
+        else:
+            self._connect(now, splice).send(now, splice.early)
+
+    def _connect(self, now: int, splice: Splice) -> Endpoint:
+        """Open the connection to the server, in the client's name."""
+        splice.up = Endpoint(splice.down.remote, splice.down.local, self.rng)
+        splice.up.connect(now)
+        return splice.up
+
+    def _relay(self, now: int, splice: Splice, up: Endpoint) -> None:
+        """What came from one side goes to the other."""
+        for one, two in ((splice.down, up), (up, splice.down)):
+            if one.inbox:
+                two.send(now, one.inbox)
+                one.inbox = b""
+
+    def _refuse(self, now: int, key: Key, splice: Splice) -> None:
         splice.refused = True
         self.events.append({"at": now, "kind": "trigger", "client_port": key[1], "server_port": key[3], "dropped": True})
         if self.emulation.proxy == "drop":

@@ -10,13 +10,14 @@ Rules of this file:
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
 import struct
 import threading
 import time
 from collections.abc import Mapping
+
+from dpiprobe.lab.authority import load, self_signed
 
 BEHAVIOURS = ("ok", "reset", "alert", "close", "hang", "slow")
 _CONNECTIONS = 256
@@ -35,7 +36,7 @@ class Server:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.set_alpn_protocols(["http/1.1"])
         self.context.sni_callback = self._refuse_by_alert
-        _load_new_certificate(self.context, [*behaviours, "lab.example"])
+        load(self.context, self_signed("dpiprobe lab server", [*behaviours, "lab.example"]))
 
     @staticmethod
     def _listen(port: int) -> socket.socket:
@@ -134,31 +135,3 @@ def _peek_name(connection: socket.socket) -> str | None:
             return None
         time.sleep(0.01)
     return None
-
-
-def _load_new_certificate(context: ssl.SSLContext, names: list[str]) -> None:
-    """A fresh self-signed P-256 certificate; OpenSSL wants a file, so key and certificate pass through an anonymous memory file."""
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "dpiprobe lab server")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in dict.fromkeys(names)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    pem += certificate.public_bytes(serialization.Encoding.PEM)
-    fd = os.memfd_create("lab-key")
-    try:
-        os.write(fd, pem)
-        context.load_cert_chain(f"/proc/self/fd/{fd}")
-    finally:
-        os.close(fd)

@@ -1,14 +1,17 @@
 """What a box looks for in a client's first bytes: the server name of a ClientHello, the Host of an HTTP request.
 
-Rules of this file: bytes in, answer out; a box reads as little as real ones do (one ClientHello in handshake records, no ECH, no QUIC).
+Rules of this file: bytes in, answer out; a box reads as little as real ones do (one ClientHello in handshake records, no decryption, no QUIC).
 `More` says that the bytes so far may still become one, `Nothing` that they cannot.
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from dataclasses import dataclass
 from enum import Enum
+
+from dpiprobe.signature.emulation import Trigger
 
 
 class Verdict(Enum):
@@ -20,11 +23,13 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A trigger that is whole: its name (None where it has none) and its length in the client's stream."""
+    """A trigger that is whole: its name (None where it has none), its length in the client's stream, and what a hello looks like."""
 
     kind: str
     name: str | None
     length: int
+    records: int = 1
+    extensions: frozenset[int] = frozenset()
 
 
 def look(data: bytes, kind: str) -> Found | Verdict:
@@ -34,7 +39,7 @@ def look(data: bytes, kind: str) -> Found | Verdict:
 
 def _hello(data: bytes) -> Found | Verdict:
     """RFC 8446 sections 4.1.2 and 5.1; the message may lie in several records."""
-    message, at = b"", 0
+    message, at, records = b"", 0, 1
     while True:
         if data[at : at + 1] not in (b"", b"\x16"):
             return Verdict.NOTHING
@@ -49,15 +54,37 @@ def _hello(data: bytes) -> Found | Verdict:
         if len(message) >= 4 and len(message) >= 4 + int.from_bytes(message[1:4], "big"):
             end = at + 5 + size
             body = message[4 : 4 + int.from_bytes(message[1:4], "big")]
-            return Found("client_hello", _server_name(body), end) if end <= len(data) else Verdict.MORE
+            name, kinds = _extensions(body)
+            return Found("client_hello", name, end, records, kinds) if end <= len(data) else Verdict.MORE
         if len(data) < at + 5 + size:
             return Verdict.MORE
         at += 5 + size
+        records += 1
 
 
-def _server_name(body: bytes) -> str | None:
-    """RFC 6066 section 3; None for a hello without, or with a broken, server name."""
-    try:
+def look_alone(data: bytes, kind: str) -> Found | Verdict:
+    """What one segment holds by itself, as a box without reassembly reads it: the name must be whole in it, the rest may be missing."""
+    found = look(data, kind)
+    if isinstance(found, Found) or kind != "client_hello" or data[:2] != b"\x16\x03" or data[5:6] != b"\x01":
+        return found if isinstance(found, Found) else Verdict.NOTHING
+    name, kinds = _extensions(data[9:])
+    return Found("client_hello", name, len(data), 1, kinds) if kinds else Verdict.NOTHING
+
+
+def wanted(found: Found, trigger: Trigger, names: frozenset[str]) -> bool:
+    """Does a hello or request meet the rule: its name by the name rule, its extensions, its records."""
+    if trigger.extension is not None and trigger.extension not in found.extensions:
+        return False
+    if trigger.reassembly != "full" and found.records > 1:
+        return False
+    return listed(found.name, names, trigger.names)
+
+
+def _extensions(body: bytes) -> tuple[str | None, frozenset[int]]:
+    """The server name (RFC 6066 section 3) and the types of the extensions that are whole; a cut or broken hello gives what lies before the cut."""
+    name: str | None = None
+    kinds: set[int] = set()
+    with contextlib.suppress(IndexError, struct.error):
         at = 34
         at += 1 + body[at]
         at += 2 + struct.unpack_from("!H", body, at)[0]
@@ -66,13 +93,14 @@ def _server_name(body: bytes) -> str | None:
         at += 2
         while at + 4 <= end:
             kind, size = struct.unpack_from("!HH", body, at)
+            if at + 4 + size > len(body):
+                break
+            kinds.add(kind)
             if kind == 0:
                 length = struct.unpack_from("!H", body, at + 7)[0]
-                return body[at + 9 : at + 9 + length].decode("ascii", "replace").lower()
+                name = body[at + 9 : at + 9 + length].decode("ascii", "replace").lower()
             at += 4 + size
-    except (IndexError, struct.error):
-        pass
-    return None
+    return name, frozenset(kinds)
 
 
 def _request(data: bytes) -> Found | Verdict:
@@ -92,6 +120,12 @@ def _request(data: bytes) -> Found | Verdict:
     return Found("http_request", None, end + 4)
 
 
-def listed(name: str | None, names: frozenset[str]) -> bool:
-    """Is the name on the list, itself or below one that is."""
-    return name is not None and (name in names or any(name.endswith("." + entry) for entry in names))
+def listed(name: str | None, names: frozenset[str], rule: str = "suffix") -> bool:
+    """Is the name on the list: `exact`, `suffix` (itself or below one that is), `substring` (an entry stands anywhere in it); `any` takes all, also none."""
+    if rule == "any":
+        return True
+    if name is None:
+        return False
+    if rule == "substring":
+        return any(entry in name for entry in names)
+    return name in names or (rule == "suffix" and any(name.endswith("." + entry) for entry in names))

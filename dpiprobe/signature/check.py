@@ -29,9 +29,6 @@ BARE_RESET: dict[str, int | bool] = {"ipid": 0, "window": 0, "df": 0, "options":
                                      "options_missing": True}  # fmt: skip
 """Features of Linux's answer for a socket it does not have; choices by index. Those not named here may have any value."""
 
-NOT_EMULATED = frozenset({"mitm", "icmp", "address.icmp"})
-"""Techniques that the lab's boxes cannot act out yet: an `emulate` block has no words for certificates and ICMP."""
-
 
 def require_consistent(found: Loaded, problems: Iterable[str]) -> None:
     """Raises SignatureError with all problems: those of the files, and ids that are not unique or not the file's name."""
@@ -78,7 +75,7 @@ def _promises(signature: Signature, document: Document) -> list[str]:
         problems.append(f"{at(('confidence',))}: a generic signature cannot claim confidence high")
     if not signature.generic and _holds_on_bare_reset(signature):
         problems.append(f"{at(('expect',))}: a bare no-socket reset of Linux (R, IP ID 0, window 0, DF set) would match by itself; ask for more")
-    if signature.emulate is None and signature.technique not in NOT_EMULATED:
+    if signature.emulate is None:
         problems.append(f"{at(())}: no `emulate` block; say how the lab's box behaves to be this")
     return problems
 

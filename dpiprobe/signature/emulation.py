@@ -4,15 +4,29 @@ Rules of this file: plain dataclasses, no I/O; a parser that reports every probl
 Durations are integer nanoseconds, rates bytes per second. All values are those *at the box*: TTLs before the routers between it and the receiver.
 
     emulate:
-      trigger: client_hello         # client_hello | http_request | syn : what a flow must carry (with a blocked name, but for syn) to be acted upon
+      trigger: client_hello         # what a flow must carry, with a blocked name, to be acted upon: client_hello | http_request | syn | syn_ack
+                                    #   (the last two: a blocked address), or in full:
+      trigger:
+        kind: client_hello
+        names: suffix               #   suffix (the name and all below it) | exact | substring | any (also none at all)
+        ports: [443]                #   ports of the server that it looks at; all unless given
+        direction: outbound         #   outbound (connections that the client's side opens) | inbound | both
+        reassembly: full            #   full | tcp (segments, not TLS records) | none (the name must be whole in one segment)
+        extension: esni             #   esni | ech : and the hello must carry that
+        tcp_options: any            #   any | none (a header of exactly 20 bytes)
+        handshake: ignored          #   ignored | needed (it must have seen the SYN)
       hello: pass                   # pass | drop : is the triggering packet forwarded, and every later copy of it
       then:                         # what happens to the other packets of the flow from the trigger on
         to_server: pass             #   pass | drop
         to_client: pass             #   pass | drop
-        after: {bytes: 18000}       #   {bytes: N} | {packets: N} : only after the server sent so much (payload bytes; packets of any kind)
+        carrying: any               #   any | data : which of them
+        after: {bytes: 18000}       #   {bytes: N} | {packets: N} | {packets: {random: [5, 8]}} : only after the server sent so much
+                                    #   (payload bytes; packets of any kind); with `from: both` the client's count too
       delay: 2 ms                   # how long the box takes to react; {random: [2 ms, 60 ms]} draws once a reaction
       send:                         # packets it makes, in this order
         - to: client                # client | server | both : to the client in the server's name, and the other way round
+          when: trigger             # trigger (every whole copy of it) | later (each later packet of the client) | answer (each packet of the server)
+          delay: 8 ms               # its own delay after the packet that caused it; unless given, it follows the entry before it
           flags: RA                 # letters of F S R P A U E C N
           copies: 3
           spacing: 100 us           # between copies, and between offsets
@@ -21,11 +35,12 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
           windows: [0, 1, 3]        #   or: multiples of the trigger's raw window, as a ladder
           ack: hello_end            # hello_end | hello_start | zero | {hello_end: 1} ; with an A flag or without
                                     #   to the server: zero, else what the client acknowledged
-          ipid: 0                   # N | random (each) | random_same (one a reaction) | mirror (the trigger's) | mirror_plus_one | counter (the box's)
+          ipid: 0                   # N | random (each) | random_same (one a reaction) | mirror (the trigger's) | {mirror: 1} (and so much more)
+                                    #   | counter (the box's, of all it sends) | {counter: 256} (in such steps; -26 counts down)
           df: set                   # set | clear
           ttl: 64                   # N | {random: [39, 238]} (one a reaction: copies are alike) | {random_each: [39, 238]} | copy (the trigger's)
-                                    #   | server (as the impersonated side's packets have it at the box)
-          window: 0                 # N | random | random_same | mirror (the trigger's, raw) | {ttl_plus: 1375} (TTL at the box plus N)
+                                    #   | server (as the impersonated side's packets have it at the box) | {cycle: [39, 238]} (one more each packet)
+          window: 0                 # N | random | random_same | mirror (the trigger's, raw) | {ttl_plus: 1375} (TTL at the box plus N) | {cycle: [1980, 1982]}
           tos: 0
           options: none             # none | copy (the trigger's TCP options)
           payload: "text"           # text (UTF-8) | {hex: "01 02"} | {zeros: 6}
@@ -33,62 +48,71 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
         - to: client                # or, instead of `flags`, an ICMP error from the box's own address that quotes the trigger:
           icmp: admin_prohibited    #   admin_prohibited | host_prohibited | net_prohibited | host_unreachable | net_unreachable | port_unreachable
                                     #   with copies, spacing, ipid, df, ttl, tos as above
+      rewrite:                      # the server's own packets of a triggered flow turned into this: header kept, payload cut off
+        flags: RA
+        packets: data               #   data (those with payload) | any
+        ack: keep                   #   keep | zero | {plus: -100}
+        options: keep               #   keep | none
       throttle: {rate: 8 kB/s, how: shape}       # shape (queue) | police (drop); what the server sends in a triggered flow
       proxy: {answer: close}        # close | alert | drop : a terminating proxy for every name, which refuses the blocked one so
-      residual: {what: drop, for: 8 s, same: [client, server, port]}   # drop | rst : afterwards, to other connections alike in these
+      mitm:                         # a terminating box that completes TLS itself, with a certificate of its own for the name
+        issuer: "Some CA"           #   common name of the authority it makes for itself
+        names: blocked              #   blocked | all : whose connections it opens; the others it leaves alone
+        tls: "1.3"                  #   "1.2" | "1.3" : the newest version it speaks with the client
+      residual:                     # afterwards, to other connections alike in `same`
+        what: drop                  #   drop | rst
+        for: 8 s
+        same: [client, server, port]   #   client, client_port, server, port
+        renewed: never              #   never | by_packets : whatever is punished starts the time anew
+        from: both                  #   both | client : whose packets are dropped
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dpiprobe.signature.mapping_reader import Draw, MappingReader, Path, Problem, duration_ns, rate_bytes, show
+from dpiprobe.signature.emulation_send import FLAG_BITS, ICMP_ERRORS, Send, read_flags, read_send
+from dpiprobe.signature.emulation_trigger import Trigger, read_trigger
+from dpiprobe.signature.mapping_reader import Draw, MappingReader, Problem, duration_ns, rate_bytes, show
 
-__all__ = ["Draw", "Emulation", "Problem", "Residual", "Send", "Then", "Throttle", "duration_ns", "parse_emulation", "rate_bytes"]
+__all__ = [
+    "FLAG_BITS", "ICMP_ERRORS", "Draw", "Emulation", "Mitm", "Problem", "Residual", "Rewrite", "Send", "Then", "Throttle", "Trigger", "duration_ns",
+    "parse_emulation", "rate_bytes",
+]  # fmt: skip
 
-FLAG_BITS = {"F": 0x001, "S": 0x002, "R": 0x004, "P": 0x008, "A": 0x010, "U": 0x020, "E": 0x040, "C": 0x080, "N": 0x100}
-TTL_OF_LINUX, AT_ONCE = Draw(64, 64), Draw(0, 0)
-# RFC 792, RFC 1812 section 5.2.7.1: (type, code)
-ICMP_ERRORS = {
-    "net_unreachable": (3, 0), "host_unreachable": (3, 1), "port_unreachable": (3, 3),
-    "net_prohibited": (3, 9), "host_prohibited": (3, 10), "admin_prohibited": (3, 13),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """One kind of packet the box makes. `rule` fields name how a value is found, `value` fields its number."""
-
-    to: tuple[str, ...] = ("client",)
-    flags: int = 0x004
-    copies: int = 1
-    spacing: int = 0
-    seq: str = "expected"
-    seq_offsets: tuple[int, ...] = (0,)
-    windows: tuple[int, ...] | None = None
-    ack: str = "hello_end"
-    ack_offset: int = 0
-    ipid: str | int = 0
-    df: bool = True
-    ttl: str | Draw = TTL_OF_LINUX
-    window: str | int = 0
-    window_ttl_plus: int | None = None
-    tos: int = 0
-    copy_options: bool = False
-    payload: bytes = b""
-    reserved_bits: int = 0
-    icmp: tuple[int, int] | None = None
+AT_ONCE, ANY_HELLO = Draw(0, 0), Trigger()
 
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """What a triggered flow may still carry, from `after_bytes`/`after_packets` of the server on (None: at once)."""
+    """What a triggered flow may still carry, from `after_bytes`/`after_packets` of the server (`both`: of either side) on (None: at once)."""
 
     to_server: str = "pass"
     to_client: str = "pass"
     after_bytes: int | None = None
-    after_packets: int | None = None
+    after_packets: Draw | None = None
+    carrying: str = "any"
+    both: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What becomes of the server's own packets; `ack` is None for zero, else what is added to the genuine number."""
+
+    flags: int
+    packets: str = "data"
+    ack: int | None = 0
+    keep_options: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mitm:
+    """A box that completes TLS with a certificate of its own."""
+
+    issuer: str = "Lab Interception CA"
+    names: str = "blocked"
+    tls: str = "1.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +130,15 @@ class Residual:
     what: str
     duration: int
     same: tuple[str, ...] = ("client", "server", "port")
+    renewed: bool = False
+    both: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Emulation:
     """A whole device. `node` is the block as it stood in the file, for handing it on as data."""
 
-    trigger: str = "client_hello"
+    trigger: Trigger = ANY_HELLO
     hello: str = "pass"
     then: Then = Then()
     delay: Draw = AT_ONCE
@@ -120,6 +146,8 @@ class Emulation:
     throttle: Throttle | None = None
     proxy: str | None = None
     residual: Residual | None = None
+    rewrite: Rewrite | None = None
+    mitm: Mitm | None = None
     node: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -128,7 +156,7 @@ def parse_emulation(node: object) -> tuple[Emulation | None, list[Problem]]:
     problems: list[Problem] = []
     read = MappingReader(node, (), problems, "`emulate`")
     emulation = Emulation(
-        trigger=read.choice("trigger", ("client_hello", "http_request", "syn"), "client_hello"),
+        trigger=read_trigger(read, problems),
         hello=read.choice("hello", ("pass", "drop"), "pass"),
         then=_then(read, problems),
         delay=read.draw("delay", Draw(0, 0), read.nanoseconds),
@@ -136,13 +164,16 @@ def parse_emulation(node: object) -> tuple[Emulation | None, list[Problem]]:
         throttle=_throttle(read, problems),
         proxy=_proxy(read, problems),
         residual=_residual(read, problems),
+        rewrite=_rewrite(read, problems),
+        mitm=_mitm(read, problems),
         node=dict(node) if isinstance(node, Mapping) else {},
     )
     read.finish()
-    if emulation.proxy is not None:
-        for key in ("send", "then", "throttle", "hello"):
-            if key in read.node:
-                read.problem(key, "a terminating proxy ends the connection itself; leave this out or leave `proxy` out")
+    for key in ("send", "then", "throttle", "hello", "rewrite", "residual", "mitm", "delay"):
+        if emulation.proxy is not None and key in read.node:
+            read.problem(key, "a terminating proxy ends the connection itself; leave this out or leave `proxy` out")
+        if emulation.mitm is not None and key != "mitm" and key in read.node:
+            read.problem(key, "an intercepting box ends the connection itself; leave this out or leave `mitm` out")
     return (None, problems) if problems else (emulation, [])
 
 
@@ -153,18 +184,23 @@ def _then(parent: MappingReader, problems: list[Problem]) -> Then:
     read = MappingReader(node, ("then",), problems, "`then`")
     to_server = read.choice("to_server", ("pass", "drop"), "pass")
     to_client = read.choice("to_client", ("pass", "drop"), "pass")
+    carrying = read.choice("carrying", ("any", "data"), "any")
     after = read.take("after")
-    size = packets = None
+    size: int | None = None
+    packets: Draw | None = None
+    both = False
     if "after" in read.node:
         inner = MappingReader(after, ("then", "after"), problems, "`after`")
         size = inner.number("bytes", 0, 1 << 40, 0) if "bytes" in inner.node else None
-        packets = inner.number("packets", 0, 1 << 40, 0) if "packets" in inner.node else None
+        bound = lambda key, value, default: inner.bounded(key, value, 0, 1 << 40, default)  # noqa: E731 (a closure over `inner`)
+        packets = inner.draw("packets", Draw(0, 0), bound) if "packets" in inner.node else None
+        both = inner.choice("from", ("server", "both"), "server") == "both"
         inner.known += ["bytes", "packets"]
         inner.finish()
         if isinstance(after, Mapping) and (size is None) == (packets is None):
             read.problem("after", "needs exactly one of `bytes` and `packets`")
     read.finish()
-    return Then(to_server, to_client, size, packets)
+    return Then(to_server, to_client, size, packets, carrying, both)
 
 
 def _sends(parent: MappingReader, problems: list[Problem]) -> tuple[Send, ...]:
@@ -174,124 +210,7 @@ def _sends(parent: MappingReader, problems: list[Problem]) -> tuple[Send, ...]:
     if not isinstance(node, list):
         parent.problem("send", f"must be a list of packets, not {show(node)}")
         return ()
-    return tuple(_send(item, ("send", index), problems) for index, item in enumerate(node))
-
-
-def _send(node: object, path: Path, problems: list[Problem]) -> Send:
-    read = MappingReader(node, path, problems, "a packet to send")
-    to = read.choice("to", ("client", "server", "both"), "client")
-    flags = read.take("flags")
-    bits = 0x004
-    icmp = ICMP_ERRORS.get(read.choice("icmp", tuple(ICMP_ERRORS), ""))
-    if icmp is not None:
-        for key in ("flags", "seq", "seq_offsets", "windows", "ack", "window", "options", "payload", "reserved_bits"):
-            if key in read.node:
-                read.problem(key, "an ICMP error has none; leave this out or leave `icmp` out")
-    elif not isinstance(flags, str) or not flags or set(flags) - set(FLAG_BITS) or len(set(flags)) != len(flags):
-        read.problem("flags", f"{show(flags)} is not made of the letters {' '.join(FLAG_BITS)}" if "flags" in read.node else "is missing, for example RA")
-    else:
-        bits = sum(FLAG_BITS[letter] for letter in flags)
-    if "seq_offsets" in read.node and "windows" in read.node:
-        read.problem("windows", "`seq_offsets` and `windows` exclude each other")
-    ack, ack_offset = _ack(read)
-    ipid: str | int = _word_or_number(read, "ipid", ("random", "random_same", "mirror", "mirror_plus_one", "counter"), 0, 0xFFFF)
-    window, ttl_plus = _window(read)
-    send = Send(
-        to=("client", "server") if to == "both" else (to,),
-        flags=bits,
-        copies=read.number("copies", 1, 1000, 1),
-        spacing=read.duration("spacing", 0),
-        seq=read.choice("seq", ("expected", "zero"), "expected"),
-        seq_offsets=read.integers("seq_offsets", -(1 << 31), 1 << 31) or (0,),
-        windows=read.integers("windows", 0, 10_000),
-        ack=ack,
-        ack_offset=ack_offset,
-        ipid=ipid,
-        df=read.choice("df", ("set", "clear"), "set") == "set",
-        ttl=_ttl(read),
-        window=window,
-        window_ttl_plus=ttl_plus,
-        tos=read.number("tos", 0, 255, 0),
-        copy_options=read.choice("options", ("none", "copy"), "none") == "copy",
-        payload=_payload(read),
-        reserved_bits=read.number("reserved_bits", 0, 7, 0),
-        icmp=icmp,
-    )
-    read.finish()
-    return send
-
-
-def _word_or_number(read: MappingReader, key: str, words: tuple[str, ...], default: int, high: int) -> str | int:
-    value = read.take(key)
-    if key not in read.node:
-        return default
-    if isinstance(value, str) and value in words:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= high:
-        return value
-    read.problem(key, f"{show(value)} is neither a whole number up to {high} nor one of: {', '.join(words)}")
-    return default
-
-
-def _ack(read: MappingReader) -> tuple[str, int]:
-    value = read.take("ack")
-    words = ("hello_end", "hello_start", "zero")
-    if "ack" not in read.node:
-        return "hello_end", 0
-    if isinstance(value, str) and value in words:
-        return value, 0
-    if isinstance(value, Mapping) and len(value) == 1:
-        (word, offset), = value.items()
-        if word in words and isinstance(offset, int) and not isinstance(offset, bool) and abs(offset) < 1 << 31:
-            return str(word), offset
-    read.problem("ack", f"{show(value)} is none of {', '.join(words)}, or one of them with an offset such as {{hello_end: 1}}")
-    return "hello_end", 0
-
-
-def _ttl(read: MappingReader) -> str | Draw:
-    if read.node.get("ttl") in ("copy", "server"):
-        return str(read.take("ttl"))
-    value = read.node.get("ttl")
-    if isinstance(value, Mapping) and set(value) == {"random_each"}:
-        read.node["ttl"] = {"random": value["random_each"]}
-        drawn = read.draw("ttl", Draw(64, 64), _ttl_end(read))
-        return Draw(drawn.low, drawn.high, each=True)
-    return read.draw("ttl", Draw(64, 64), _ttl_end(read))
-
-
-def _ttl_end(read: MappingReader) -> Callable[[str, object, int], int]:
-    return lambda key, value, default: read.bounded(key, value, 1, 255, default)
-
-
-def _window(read: MappingReader) -> tuple[str | int, int | None]:
-    value = read.node.get("window")
-    if isinstance(value, Mapping):
-        read.take("window")
-        plus = value.get("ttl_plus")
-        if set(value) == {"ttl_plus"} and isinstance(plus, int) and not isinstance(plus, bool) and abs(plus) <= 0xFFFF:
-            return 0, plus
-        read.problem("window", f"{show(value)} is not `{{ttl_plus: N}}`")
-        return 0, None
-    return _word_or_number(read, "window", ("random", "random_same", "mirror"), 0, 0xFFFF), None
-
-
-def _payload(read: MappingReader) -> bytes:
-    value = read.take("payload")
-    if "payload" not in read.node:
-        return b""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogatepass")
-    if isinstance(value, Mapping) and len(value) == 1:
-        (kind, what), = value.items()
-        if kind == "zeros" and isinstance(what, int) and not isinstance(what, bool) and 0 <= what <= 1400:
-            return bytes(what)
-        if kind == "hex" and isinstance(what, str):
-            try:
-                return bytes.fromhex(what)
-            except ValueError:
-                pass
-    read.problem("payload", f'{show(value)} is none of: "text", {{hex: "01 02"}}, {{zeros: 6}}')
-    return b""
+    return tuple(read_send(item, ("send", index), problems) for index, item in enumerate(node))
 
 
 def _throttle(parent: MappingReader, problems: list[Problem]) -> Throttle | None:
@@ -327,6 +246,45 @@ def _residual(parent: MappingReader, problems: list[Problem]) -> Residual | None
     if "for" not in read.node:
         read.problem("for", "is missing, for example `8 s`")
     duration = read.duration("for", 0)
-    same = read.words("same", ("client", "server", "port"), ("client", "server", "port"))
+    same = read.words("same", ("client", "client_port", "server", "port"), ("client", "server", "port"))
+    renewed = read.choice("renewed", ("never", "by_packets"), "never") == "by_packets"
+    both = read.choice("from", ("both", "client"), "both") == "both"
     read.finish()
-    return Residual(what, duration, same)
+    return Residual(what, duration, same, renewed, both)
+
+
+def _rewrite(parent: MappingReader, problems: list[Problem]) -> Rewrite | None:
+    node = parent.take("rewrite")
+    if "rewrite" not in parent.node:
+        return None
+    read = MappingReader(node, ("rewrite",), problems, "`rewrite`")
+    flags = read_flags(read)
+    packets = read.choice("packets", ("data", "any"), "data")
+    value = read.take("ack")
+    ack: int | None = 0
+    if value == "zero":
+        ack = None
+    elif isinstance(value, Mapping) and set(value) == {"plus"} and isinstance(value["plus"], int) and abs(value["plus"]) < 1 << 31:
+        ack = int(value["plus"])
+    elif "ack" in read.node and value != "keep":
+        read.problem("ack", f"{show(value)} is none of: keep, zero, {{plus: N}}")
+    options = read.choice("options", ("keep", "none"), "keep")
+    read.finish()
+    return Rewrite(flags, packets, ack, options == "keep")
+
+
+def _mitm(parent: MappingReader, problems: list[Problem]) -> Mitm | None:
+    node = parent.take("mitm")
+    if "mitm" not in parent.node:
+        return None
+    read = MappingReader(node, ("mitm",), problems, "`mitm`")
+    issuer = read.take("issuer")
+    if "issuer" not in read.node:
+        issuer = Mitm().issuer
+    elif not isinstance(issuer, str) or not 0 < len(issuer) <= 64:  # RFC 5280 appendix A.1, ub-common-name
+        read.problem("issuer", f"{show(issuer)} is no common name of 1 to 64 letters")
+        issuer = Mitm().issuer
+    names = read.choice("names", ("blocked", "all"), "blocked")
+    tls = read.choice("tls", ("1.2", "1.3"), "1.3")
+    read.finish()
+    return Mitm(str(issuer), names, tls)

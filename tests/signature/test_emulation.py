@@ -11,7 +11,7 @@ from dpiprobe.signature.emulation import Draw, Residual, Send, Then, Throttle, d
 def test_an_empty_block_is_a_device_that_does_nothing() -> None:
     emulation, problems = parse_emulation({})
     assert emulation is not None
-    assert (problems, emulation.trigger, emulation.hello, emulation.send, emulation.proxy) == ([], "client_hello", "pass", (), None)
+    assert (problems, emulation.trigger.kind, emulation.hello, emulation.send, emulation.proxy) == ([], "client_hello", "pass", (), None)
 
 
 def test_a_full_block() -> None:
