@@ -270,10 +270,10 @@ class Connection:
         return self
 
     def fills(self, after: float = 200.0) -> Self:
-        """The server sends again what was lost, and the client acknowledges all of it."""
+        """The server sends again what was lost (or what was late), and the client acknowledges all of it if it still has its socket."""
         self.wait(after)
         self._send(self.them, "PA", ack=self.us.next, payload=self._lost[1], seq=self._lost[0])
-        return self._own("A")
+        return self if self.gone else self._own("A")
 
     def server_fin(self, after: float) -> Self:
         """The server closes, the client too."""

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Data only: `clause_reader.py` makes it from YAML, `match.py` and `second_pass.py` judge it.
-- Eight kinds. From the flow alone: packets, absent, flow. Only in the second pass: control, compare, across, earlier, seen_at.
+- Nine kinds. From the flow alone: packets, absent, flow. Only in the second pass: control, compare, across, earlier, later, seen_at.
 """
 
 from __future__ import annotations
@@ -106,13 +106,18 @@ class Across:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier flow with the same keys showed one of these signatures or outcomes, and began at most `within` ns before this one."""
+    """An earlier flow with the same keys showed one of these signatures, techniques or outcomes, and began at most `within` ns before this one.
+
+    techniques: of a signature that matched it, or children of them (`rst` is `rst.on-path` too) · later: it began after this one instead
+    """
 
     name: str
     signatures: tuple[str, ...]
     outcomes: tuple[str, ...]
     same: tuple[str, ...]
     within: int
+    techniques: tuple[str, ...] = ()
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,8 @@ def clause_to_plain(clause: Clause) -> list[Any]:
         case Across():
             return ["across", clause.name, list(clause.same), list(clause.distinct), clause.of, clause.flows]
         case Earlier():
-            return ["earlier", clause.name, list(clause.signatures), list(clause.outcomes), list(clause.same), clause.within]
+            return ["earlier", clause.name, list(clause.signatures), list(clause.outcomes), list(clause.same), clause.within, list(clause.techniques),
+                    clause.later]  # fmt: skip
         case SeenAt():
             return ["seen_at", clause.name, list(clause.ends)]
 
@@ -187,7 +193,7 @@ def clause_from_plain(plain: list[Any]) -> Clause:
         case "across":
             return Across(name, tuple(rest[0]), tuple(rest[1]), rest[2], rest[3])
         case "earlier":
-            return Earlier(name, tuple(rest[0]), tuple(rest[1]), tuple(rest[2]), rest[3])
+            return Earlier(name, tuple(rest[0]), tuple(rest[1]), tuple(rest[2]), rest[3], tuple(rest[4]), rest[5])
         case "seen_at":
             return SeenAt(name, tuple(rest[0]))
     raise ValueError(f"unknown clause kind {kind!r}")

@@ -2,7 +2,7 @@
 
 Rules of this file:
 - The grammar of clauses stands here and nowhere else; the words of features stand in the vocabulary.
-- A clause has one kind: one of `absent flow control compare across earlier seen_at` as its key, or packets where it has none of them.
+- A clause has one kind: one of `absent flow control compare across earlier later seen_at` as its key, or packets where it has none of them.
 - `seq` and `ack` stand for the raw fields in `same`, `step` and `across`, where only equality and differences count.
 """
 
@@ -27,7 +27,7 @@ from dpiprobe.signature.clause import (
 )
 from dpiprobe.signature.node import Node, kind_of
 from dpiprobe.signature.values import duration_test, number_test, read_duration, read_value, suggestion
-from dpiprobe.signature.words import CONTROL_STATES, OUTCOMES
+from dpiprobe.signature.words import CONTROL_STATES, OUTCOMES, TECHNIQUES
 from dpiprobe.wire.packets import ACK, FIN, PSH, RST, SYN
 
 FLAGS = {"S": SYN, "F": FIN, "R": RST, "A": ACK}
@@ -35,7 +35,7 @@ HAS_FLAGS = {**FLAGS, "P": PSH}
 RAW = {"seq": "seq_raw", "ack": "ack_raw"}
 KEYS = ("client", "server", "port", "name")
 GRAMMAR = ("from", "flags", "has", "lacks", "reached_server", "same", "count", "span", "step", "seq_offsets", "after", "before")
-KINDS = ("absent", "flow", "control", "compare", "across", "earlier", "seen_at")
+KINDS = ("absent", "flow", "control", "compare", "across", "earlier", "later", "seen_at")
 COMPARED = {name: Feature(name, "ratio", f.meaning) for name, f in FLOW_FEATURES.items() if f.kind in ("number", "ratio", "duration")}
 GROUPED = {name: f for name, f in PACKET_FEATURES.items() if f.kind in ("number", "choice", "flag", "duration")}
 
@@ -65,8 +65,8 @@ def read_clause(name: str, node: Node) -> Clause | None:
             return _compare(name, inner)
         case "across":
             return _across(name, inner)
-        case "earlier":
-            return _earlier(name, inner)
+        case "earlier" | "later":
+            return _earlier(name, inner, later=kind == "later")
     return SeenAt(name, inner.words(("client", "server", "both")))
 
 
@@ -92,7 +92,7 @@ def _flags(node: Node, known: dict[str, int]) -> int:
     letters = node.value if isinstance(node.value, list) else list(node.value) if isinstance(node.value, str) else [node.value]
     bits = 0
     for letter in letters:
-        if letter not in known:
+        if not isinstance(letter, str) or letter not in known:
             node.problem(f"{node.name} takes the letters {', '.join(known)}, not {letter!r}")
             continue
         bits |= known[letter]
@@ -103,10 +103,10 @@ def _grouping(node: Node) -> tuple[str, ...]:
     names = []
     for element in node.elements():
         name = RAW.get(element.value, element.value) if isinstance(element.value, str) else element.value
-        if name not in GROUPED:
+        if not isinstance(name, str) or name not in GROUPED:
             element.problem(f"{node.name} takes packet features, not {name!r}{suggestion(str(name), (*GROUPED, *RAW))}")
             continue
-        names.append(str(name))
+        names.append(name)
     return tuple(names)
 
 
@@ -201,13 +201,14 @@ def _across(name: str, node: Node) -> Across | None:
     return Across(name, same, distinct, node.child("of").text(), flows)
 
 
-def _earlier(name: str, node: Node) -> Earlier | None:
-    if not node.known_keys(("signature", "outcome", "same", "within"), ("same", "within")):
+def _earlier(name: str, node: Node, later: bool) -> Earlier | None:
+    if not node.known_keys(("signature", "technique", "outcome", "same", "within"), ("same", "within")):
         return None
-    if not {"signature", "outcome"} & node.value.keys():
-        node.problem("earlier takes 'signature' or 'outcome'")
+    if not {"signature", "technique", "outcome"} & node.value.keys():
+        node.problem(f"{node.name} takes 'signature', 'technique' or 'outcome'")
     signatures = tuple(e.text() for e in node.child("signature").elements()) if "signature" in node.value else ()
     outcomes = node.child("outcome").words(OUTCOMES) if "outcome" in node.value else ()
     same = node.child("same").words(KEYS) if "same" in node.value else ()
     within = node.child("within").read(read_duration) if "within" in node.value else None
-    return Earlier(name, signatures, outcomes, same, within or 1)
+    techniques = node.child("technique").words(sorted(TECHNIQUES)) if "technique" in node.value else ()
+    return Earlier(name, signatures, outcomes, same, within or 1, techniques, later)

@@ -66,8 +66,9 @@ def clause_in_words(clause: Clause) -> str:
             parts = [f"the same {', '.join(clause.same)}"] * bool(clause.same) + [f"a different {', '.join(clause.distinct)}"] * bool(clause.distinct)
             return f"over at least {clause.flows} flows of the name, {clause.of} has {' and '.join(parts)}"
         case Earlier():
-            what = " or ".join([*clause.signatures, *clause.outcomes])
-            return f"an earlier flow of the same {', '.join(clause.same)} within {clause.within / 1e9:g} s was {what}"
+            what = " or ".join([*clause.signatures, *clause.techniques, *clause.outcomes])
+            which = "a later" if clause.later else "an earlier"
+            return f"{which} flow of the same {', '.join(clause.same)} within {clause.within / 1e9:g} s was {what}"
         case SeenAt():
             return f"seen at {' or '.join(clause.ends)}"
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
 from dpiprobe.signature.clause import (
-    Absent,
     Clause,
     Compare,
     Control,
@@ -26,7 +25,7 @@ from dpiprobe.signature.clause import (
 )
 from dpiprobe.wire.packets import ACK, RST
 
-COMPILED_FORMAT = 1
+COMPILED_FORMAT = 2
 """Raise it whenever `to_plain` changes; old caches are then not read."""
 
 NARROW = 1024
@@ -96,13 +95,14 @@ class Signature:
 
     @cached_property
     def specificity(self) -> tuple[bool, int, int, str]:
-        """Sort key: deployments before generic ones, more distinctive fields first, more predicates first, then by id.
+        """Sort key: deployments before generic ones, of those more distinctive fields first, more predicates first, then by id.
 
         A clause that asks other flows (a control, an earlier one) weighs as much as `CONTEXT_WEIGHT` predicates: a close that controls show to
-        be a proxy's says more than a close.
+        be a proxy's says more than a close. Of alternatives (`any_of`) the least counts, since one of them is enough.
         """
-        weight = CONTEXT_WEIGHT * any(map(needs_context, self.expect)) + sum(_predicate_count(c) for c in self.expect + self.any_of)
-        return (self.generic, -len(self.distinctive_fields), -weight, self.id)
+        weight = CONTEXT_WEIGHT * any(map(needs_context, self.expect)) + sum(map(_predicate_count, self.expect))
+        weight += min(map(_predicate_count, self.any_of), default=0)
+        return (self.generic, 0 if self.generic else -len(self.distinctive_fields), -weight, self.id)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON data for the compiled database."""
@@ -140,8 +140,6 @@ def _predicate_count(clause: Clause) -> int:
         case Packets():
             group = (clause.span is not None) + (not clause.plain_group) + len(clause.step) + len(clause.same) + len(clause.offsets)
             return len(clause.predicates) + group + (clause.exact is not None) + (clause.some != 0)
-        case Absent():
-            return 1 + _predicate_count(clause.packets)
         case Flow() | Compare():
             return len(clause.predicates)
         case Control():

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -144,6 +144,8 @@ class _Judge:
         starts, flows = self._history(clause).get(self._key(clause, flow), ([], []))
         own = self._context.start[flow]
         begin, end = bisect_left(starts, own - clause.within), bisect_left(starts, own)
+        if clause.later:
+            begin, end = bisect_right(starts, own), bisect_right(starts, own + clause.within)
         found = [(f, packets) for f, packets in flows[begin:end] if f != flow]
         return ClauseState("held", found[-1][1]) if found else ClauseState("failed")
 
@@ -155,8 +157,8 @@ class _Judge:
         if clause not in self._histories:
             context = self._context
             shown: dict[int, tuple[int, ...]] = {f: () for f, word in enumerate(context.outcome) if word in clause.outcomes}
-            for match in context.matches:
-                if match.signature in clause.signatures:
+            for match in (*context.matches, *(m for m in self._pending if _stands(m))):
+                if match.signature in clause.signatures or _within(match.definition.technique, clause.techniques):
                     shown[match.flow] = match.packets
             history: dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]] = defaultdict(lambda: ([], []))
             for f in sorted(shown, key=lambda f: context.start[f]):
@@ -165,6 +167,17 @@ class _Judge:
                 flows.append((f, shown[f]))
             self._histories[clause] = history
         return self._histories[clause]
+
+
+def _stands(match: Match) -> bool:
+    """Nothing that decides the match is pending: only support waits for the second pass."""
+    deciding = (*match.definition.expect, *match.definition.any_of, *match.definition.rule_out)
+    return match.pending and all(match.clauses[c.name].state != "pending" for c in deciding)
+
+
+def _within(technique: str, parents: tuple[str, ...]) -> bool:
+    """The technique is one of these, or a child of one."""
+    return any(technique == parent or technique.startswith(parent + ".") for parent in parents)
 
 
 def _first_row(match: Match, clause: str) -> int | None:
