@@ -2,7 +2,7 @@
 #
 #   PYTHON=/path/to/python3.12   choose the interpreter (3.11 or later; without it the first fitting one is taken)
 #   VENV=.venv                   where the environment goes
-#   DEMO='--boxes rst,drop'      options for the demo
+#   DEMO='--box in-path-reset'   options for the demo
 #   TEST='tests/report -x'       options for pytest
 
 SHELL := /bin/sh

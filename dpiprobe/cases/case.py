@@ -78,7 +78,7 @@ def load_cases(root: Path | None = None) -> list[Case]:
     """
     root = root or default_folder()
     if not root.is_dir():
-        raise UsageError(f"there are no recorded cases in {root}; they come with the source, not with the installed package (--pcaps DIR names a folder of them)")
+        raise UsageError(f"there is no folder {root} of recorded cases; they come with the source, not with the installed package (--pcaps DIR names it)")
     cases, problems = [], []
     for family in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_"))):
         if family.name not in FAMILIES:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, TextIO
 import click
 
 from dpiprobe.cli.judge import explain_file, load_signatures
+from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import voice
 from dpiprobe.errors import InputError, UsageError
 
@@ -107,13 +108,13 @@ def _write_table(records: Iterable[Mapping[str, Any]], sink: BinaryIO, *, first:
         stream: TextIO = sys.stdout
         if not first:
             stream.write("\n")
-        terminal.write(records, stream, colour=None if click.get_current_context().color is None else False)
+        terminal.write(records, stream, colour=None if click.get_current_context().color is None else False, program=program())
         stream.flush()
         return
     import io
 
     text = io.StringIO()
-    terminal.write(records, text, colour=False)
+    terminal.write(records, text, colour=False, program=program())
     sink.write((("" if first else "\n") + text.getvalue()).encode("utf-8", "backslashreplace"))
 
 

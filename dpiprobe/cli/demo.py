@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import voice
 
 
@@ -23,6 +24,7 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
     minutes. Exit codes: 0 every box named rightly, 1 one was not, 3 this machine cannot.
     """
     import secrets
+    import shutil
     import sys
     import time
     from dataclasses import asdict
@@ -44,7 +46,10 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
         from dpiprobe.cli.offline import explain_cases
 
         speak.note("dpiprobe: no lab can be built here (the last line says why), so recorded cases are explained instead")
-        explain_cases()
+        try:
+            explain_cases()
+        except UsageError as error:  # an installed package has no cases
+            speak.note(f"dpiprobe: {error}")
         raise EnvironmentError_(trouble)
     folder = Path(out) if out is not None else Path("runs") / time.strftime("demo-%Y%m%dT%H%M%SZ", time.gmtime())
     if folder.exists() and any(folder.iterdir()):
@@ -58,24 +63,8 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
         for run in runs:
             click.echo(jsonl.line(asdict(run)), nl=False)
     else:
-        demo_table.write(runs, sys.stdout, shown=folder)
+        room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        demo_table.write(runs, sys.stdout, shown=folder, room=room, program=program())
     if not all(run.right for run in runs):
         ctx.exit(1)
 
-
-def _offline() -> None:
-    """One line for each recorded case: what it shows, and what is said of it from the file alone."""
-    from dpiprobe.cases.case import load_cases
-    from dpiprobe.cases.compare import run_case
-    from dpiprobe.cli.judge import load_signatures
-    from dpiprobe.errors import UsageError
-
-    try:
-        cases = load_cases()
-    except UsageError as error:  # an installed wheel has no pcaps/
-        click.echo(f"no recorded cases here: {error}", err=True)
-        return
-    database = load_signatures(None)
-    for case in cases:
-        held = run_case(case, database).holds
-        click.echo(f"{'right' if held else 'WRONG':<6} {case.family:<10} {case.name:<28} {case.about}")

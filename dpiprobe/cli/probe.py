@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import Voice, voice
 from dpiprobe.errors import UsageError
 
@@ -157,7 +158,7 @@ def _print_records(records: list[dict[str, object]], as_json: bool) -> None:
     else:
         from dpiprobe.report import terminal
 
-        terminal.write(records, sys.stdout, colour=None if click.get_current_context().color is None else False)
+        terminal.write(records, sys.stdout, colour=None if click.get_current_context().color is None else False, program=program())
     sys.stdout.flush()
 
 

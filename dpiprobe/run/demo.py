@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
@@ -94,7 +95,7 @@ def run_demo(folder: Path, database: Any, *, repetitions: int, seed: int, jobs: 
 
     Raises EnvironmentError_ where a lab cannot be stood up or the prober fails inside it. Ctrl-C takes all labs down.
     """
-    stop = threading.Event()
+    began, stop = time.monotonic(), threading.Event()
     pool = ThreadPoolExecutor(max_workers=jobs)
     futures: dict[Future[BoxRun], str] = {}
     try:
@@ -105,7 +106,8 @@ def run_demo(folder: Path, database: Any, *, repetitions: int, seed: int, jobs: 
             done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            told(f"{len(futures) - len(pending)} of {len(futures)} boxes probed; at work: {', '.join(sorted(futures[f] for f in pending)[:jobs]) or 'none'}")
+            busy = ", ".join(sorted(futures[f] for f in pending if f.running()))
+            told(f"{len(futures) - len(pending)} of {len(futures)} boxes probed, {time.monotonic() - began:.0f} s" + (f"; at work: {busy}" if busy else ""))
     finally:
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
@@ -187,7 +189,9 @@ def judge(expected: Expected, folder: Path, database: Any, name: str) -> BoxRun:
 
 
 def _row(expected: Expected, one: Any, two: Any, verdict: Any, both: Any) -> Row:
-    """One name in both views; the technique is the client's where it has one."""
+    """One name in both views; technique and packets are the client's where it has them."""
+    from dpiprobe.cases.evidence import evidence_of
+
     lead = verdict.lead
     flows, observed = one.flows, one.observed
     finding = next((e for e in lead.evidence if e.sufficient), None) or next(iter(lead.evidence), None)
@@ -198,10 +202,14 @@ def _row(expected: Expected, one: Any, two: Any, verdict: Any, both: Any) -> Row
     if server and hello >= 0 and finding is not None and finding.technique.split(".")[0] in ("rst", "fin", "data", "icmp"):
         reaction = flows.time(server[0]) - flows.time(int(flows.hello_done[lead.flow]) if flows.hello_done[lead.flow] >= 0 else hello)
     rtt = int(observed.server_rtt[lead.flow])
+    shown = [flows.number(s) for s in slots]
+    if not shown and (lead.technique or both.lead.technique):  # no finding, yet a signature whose clauses hold: those packets are to be looked at
+        told = {record["flow"]: record for e in (two, one) for record in e.records if record["kind"] == "flow"}
+        shown = evidence_of(told[lead.flow + 1])
     return Row(
         expected.box, expected.says, verdict.server_name or "(no name sent)", verdict.verdict, both.verdict,
         lead.technique or both.lead.technique, lead.signature or both.lead.signature, both.lead.position, verdict.trials,
-        reaction, rtt if rtt > 0 else None, [flows.number(s) for s in slots], lead.flow + 1, (verdict.reasons or [""])[0], lead.because,
+        reaction, rtt if rtt > 0 else None, shown, lead.flow + 1, (verdict.reasons or [""])[0], lead.because,
     )  # fmt: skip
 
 

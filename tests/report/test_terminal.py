@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from dpiprobe.report import terminal
 from tests.report.fixtures import OK_FLOW, capture, flow, name
 
@@ -50,3 +52,29 @@ def test_a_capture_without_flows_says_so() -> None:
 def test_a_file_name_is_quoted_where_it_goes_into_a_command() -> None:
     text = shown([flow(1, capture="my file.pcap"), name([1], capture="my file.pcap"), capture(capture="my file.pcap")])
     assert "dpiprobe show 'my file.pcap' --flow 1" in text
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_without_colour_a_terminal_keeps_its_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    out = Screen()
+    terminal.write(RECORDS, out, colour=False)
+    lines = out.getvalue().splitlines()
+    assert "\x1b" not in out.getvalue()
+    assert all(len(line) <= 60 and line == line.rstrip() for line in lines[: lines.index("names: 1 blocked, 1 ok")])
+    assert "  technique rst.on-path, signature some-box, position on-path" in lines
+
+
+def test_commands_start_the_program_as_it_was_started() -> None:
+    out = io.StringIO()
+    terminal.write(RECORDS, out, program=".venv/bin/dpiprobe")
+    assert "  .venv/bin/dpiprobe show client.pcap --flow 12\n" in out.getvalue()
+
+
+def test_one_packet_is_no_packets() -> None:
+    assert shown([flow(1, matches=[], observations=[{"kind": "reset", "packets": [64]}]), name([1]), capture()]).count("(flow 1, packet 64)") == 1
