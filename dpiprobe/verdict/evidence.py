@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
+from math import gcd
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
 from dpiprobe.tls.alert import read_alert
@@ -100,7 +101,7 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
             continue
         answers_it = _answers_trigger(view, slot)
         told = technique == "rst" or int(view.flows.timestamps[view.f]) == 1
-        repeatable = answers_it and told and view.rtt >= LEAST_ROUND_TRIP and not _clock_steps(view, slot)
+        repeatable = answers_it and told and view.rtt >= LEAST_ROUND_TRIP and not _clock_steps(view, slot) and not _clock_too_coarse(view)
         sufficient = repeatable and samples >= EARLY_SAMPLES and not no_socket_reset(view, slot)
         what = "reset" if technique == "rst" else "answer"
         reason = f"{what} {ms(delay)} after the {_trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
@@ -150,6 +151,11 @@ def _clock_steps(view: FlowView, slot: int) -> bool:
     """The capture's clock ran backwards in this flow up to the packet: delays mean nothing then."""
     last = view.at(slot)
     return any(b < a - CLOCK_STEP for a, b in pairwise(view.time[: last + 1]))
+
+
+def _clock_too_coarse(view: FlowView) -> bool:
+    """The capture's clock ticks so slowly that a round trip is a matter of two ticks: all times are multiples of at least half of it."""
+    return 2 * gcd(*view.time) >= view.rtt
 
 
 def _acks_hello(view: FlowView, slot: int) -> bool:
@@ -236,6 +242,11 @@ def impossible_sequences(view: FlowView) -> list[Evidence]:
         return []
     reason = f"{len(odd)} resets whose sequence numbers no stack would choose: neither the next byte of the server nor anything the client acknowledged"
     return [Evidence("impossible-sequence", "rst", odd, reason)]
+
+
+def keeps_timestamps(view: FlowView) -> bool:
+    """The server carries timestamps behind its SYN/ACK too; that one alone is an offer, which something on the way may strip from all that follows."""
+    return any(view.packet(s, "options") & OPT_TIMESTAMPS and not view.flags[view.at(s)] & SYN for s in view.server_words)
 
 
 def missing_timestamps(view: FlowView) -> list[Evidence]:

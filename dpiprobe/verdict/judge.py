@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, UNKNOWN, Flows
 from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, missing_timestamps, standing_resets
+from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps, standing_resets
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.residual import punished, punishment_followed
@@ -59,6 +59,7 @@ class Judge:
         self.samples = server_round_trips(observed.flows)[1]
         self.slot_of = {int(n): int(s) for n, s in zip(observed.number, observed.slot, strict=True)}
         self.view = views or Views(observed)
+        self.lossy_clients = lossy_clients(observed.flows)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
     def judgements(self) -> list[Judgement]:
@@ -118,8 +119,12 @@ class Judge:
         return found
 
     def _sheds_timestamps(self, f: int) -> bool:
-        """The server itself leaves timestamps out now and then: flows of other names that worked show it (some load balancers do)."""
-        return any(missing_timestamps(self.view(g)) for g in self.controls.worked[f])
+        """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
+        ever sends them behind its SYN/ACK."""
+        worked = [self.view(g) for g in self.controls.worked[f]]
+        if not any(keeps_timestamps(view) for view in (self.view(f), *worked)):
+            return True
+        return any(missing_timestamps(view) for view in worked)
 
     def _repeated(self, findings: list[list[Evidence]]) -> None:
         """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those
@@ -260,6 +265,8 @@ class Judge:
             return "rst.on-path"
         if view.ttl_limited or view.lost or view.watched_after(resets[0]) < max(3 * view.rtt, 200_000_000):
             return "rst"
+        if int(self.observed.flows.client[view.f]) in self.lossy_clients:
+            return "rst"  # that nothing was acknowledged may be the capture's loss as well
         late = [s for s in view.server_resets if view.rtt > 0 and view.when(s) - view.when(view.hello) >= 0.9 * view.rtt]
         return "rst" if late else "rst.in-path"
 
@@ -317,6 +324,14 @@ class Judge:
         if strays:
             out.append(Observation("stray", strays))
         return out
+
+
+def lossy_clients(flows: Flows) -> frozenset[int]:
+    """Clients of whose flows the capture lost something: bytes that were acknowledged, by either side, and that it does not hold."""
+    heard, told = flows.client_acked != UNKNOWN, flows.server_acked != UNKNOWN
+    fins = 1  # a FIN takes one number more than its bytes
+    lost = (heard & (flows.client_acked > flows.server_seen + fins)) | (told & (flows.server_acked > flows.client_seen + fins))
+    return frozenset(flows.client[lost].tolist())
 
 
 def _deepest(techniques: list[str]) -> list[str]:

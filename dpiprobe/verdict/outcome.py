@@ -18,7 +18,7 @@ from dpiprobe.flow.trigger import gather
 from dpiprobe.tls.server import ALERT_KIND, HTTP_KIND, OTHER_KIND, read_server
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.view import FlowView
-from dpiprobe.wire.packets import FIN, ICMP, RST
+from dpiprobe.wire.packets import ACK, FIN, ICMP, RST, SYN
 
 PATIENCE = 1_000_000_000
 """ns that an answer may take before its absence is silence, and that a client must wait before its close is a timeout and not a
@@ -61,6 +61,8 @@ def _without_trigger(view: FlowView) -> Outcome:
     if view.syn_ack < 0:
         if view.syn < 0:
             return Outcome("unseen", because="mid-stream")
+        if _handshake_missed(view):
+            return Outcome("unseen", because="capture-loss")
         if view.server_resets:
             return Outcome("refused", view.server_resets[0])
         unreachable = [s for s in view.errors if _unreachable(view, s)]
@@ -82,6 +84,15 @@ def _without_trigger(view: FlowView) -> Outcome:
     if view.server_fin >= 0:
         return Outcome("closed", view.server_fin)
     return Outcome("unseen", because="no-trigger")
+
+
+def _handshake_missed(view: FlowView) -> bool:
+    """The SYN was answered although the capture holds no SYN/ACK: the client went on, or a reset acknowledges more than the SYN and its data."""
+    if any(not view.flags[view.at(s)] & SYN for s in view.client_words if s > view.syn):
+        return True
+    first = (view.packet(view.syn, "seq") + 1) & 0xFFFFFFFF
+    beyond = [(view.packet(s, "ack") - first) & 0xFFFFFFFF for s in view.server_resets if view.flags[view.at(s)] & ACK]
+    return any(view.length[view.at(view.syn)] < n < 1 << 31 for n in beyond)
 
 
 def _ended_by_reset(view: FlowView, after: int) -> int:

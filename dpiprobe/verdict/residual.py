@@ -30,6 +30,8 @@ def punished(
 ) -> Evidence | None:
     """The finding for a flow that carried no trigger (or whose name is fine) and got nowhere; `neighbours`: flows of the same client, server, port."""
     begin = starts[flow]
+    if _late_copy(flow, view.flows, neighbours):
+        return None
     culprits = [
         g
         for g in neighbours
@@ -57,6 +59,18 @@ def punished(
         reason += f"; flow {recovered[0] + 1} worked again {(starts[recovered[0]] - starts[culprit]) / 1e9:.1f} s after it"
     proven = bool(recovered) and judgements[culprit].verdict == "blocked"  # type: ignore[union-attr]
     return Evidence("residual", technique, slots or [view.slots.start], reason, proven)
+
+
+def _late_copy(flow: int, flows: Flows, neighbours: Sequence[int]) -> bool:
+    """The flow's SYN is that of another flow of the same ports, come late (a duplicate on the way): nobody opened a connection."""
+    syn = int(flows.syn[flow])
+    if syn < 0:
+        return False
+    seq, row = flows.packets.seq, flows.row
+    return any(
+        g != flow and flows.client_port[g] == flows.client_port[flow] and flows.syn[g] >= 0 and seq[row[int(flows.syn[g])]] == seq[row[syn]]
+        for g in neighbours
+    )
 
 
 def punishment_followed(flow: int, flows: Flows, outcomes: Sequence[Outcome]) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, flight
+from dpiprobe.explain import explain
+from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, captured, database, flight
 
 Told = Callable[[Talk], object]
 
@@ -185,3 +186,29 @@ def test_a_clock_that_ran_backwards_makes_nothing_early() -> None:
     from tests.verdict.test_innocents import accusations
 
     assert accusations([(t, p) for t, _, p in rows]) == []
+
+
+def stripped(talk: Talk) -> Talk:
+    """A way that takes the timestamps out of everything that follows the server's SYN/ACK."""
+    talk.them("A", options=b"").wait(1).them("PA", flight(1300), options=b"").own("A").own("PA", b"\x17" * 90)
+    return talk.wait(50).them("PA", flight(900), options=b"").own("A").own("FA").rtt_later("FA", options=b"")
+
+
+def test_timestamps_that_never_come_behind_the_syn_ack_were_stripped_on_the_way() -> None:
+    assert odd(between_controls(stripped, controls=False)).judged.verdict == "ok"
+
+
+def test_a_clock_that_ticks_once_a_round_trip_shows_nothing_early() -> None:
+    scene = between_controls(lambda t: t.wait(5).forged("RA"))
+    tick = 50_000_000  # one round trip
+    coarse = captured([(when // tick * tick, packet) for when, packet in scene.ordered()])
+    assert "blocked" not in {j.verdict for j in explain(coarse, database=database()).judgements}
+
+
+def test_a_hello_without_acknowledgement_in_a_lossy_capture_may_have_passed() -> None:
+    scene = between_controls(lambda t: t.wait(5).forged("RA"))
+    rows = scene.ordered()
+    large = next(i for i, (_, packet) in enumerate(rows) if len(packet) > 1000)
+    judged = explain(captured(rows[:large] + rows[large + 1 :]), database=database()).judgements
+    blocked = [j for j in judged if j.verdict == "blocked"]
+    assert [(j.technique, j.position) for j in blocked] == [("rst", "unknown")]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.verdict.scene import PAGE, Scene, Talk, alert, record
+from dpiprobe.explain import explain
+from tests.verdict.scene import PAGE, Scene, Talk, alert, captured, database, record
 
 ENDS: dict[str, tuple[Callable[[Talk], object], str]] = {
     "answered and closed": (lambda t: t.handshake().hello().acknowledge().answer().request().response().close(), "worked"),
@@ -69,3 +70,11 @@ def test_data_that_is_answered_late_is_none() -> None:
     for wait in (300, 900, 2500):
         talk.wait(wait).own("PA", body, seq=start)
     assert talk.response().judged.outcome == "worked"
+
+
+def test_a_reset_is_no_refusal_where_only_the_syn_ack_is_missing() -> None:
+    scene = Scene()
+    scene.talk("odd.example", 0).handshake().hello().wait(5).forged("RA")
+    rows = [row for i, row in enumerate(scene.ordered()) if i in (0, 4)]  # the SYN and the reset
+    judged = explain(captured(rows), database=database()).judgements
+    assert [(j.outcome, j.because) for j in judged] == [("unseen", "capture-loss")]

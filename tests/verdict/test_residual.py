@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.verdict.scene import Scene
+from tests.verdict.scene import START, Scene
 
 
 def story(*, forged: bool = True, worked_before: bool = True, recovers: bool = True, gap: float = 1000) -> Scene:
@@ -61,3 +61,15 @@ def test_a_bare_early_reset_is_proven_by_the_punishment_that_followed() -> None:
     scene.talk("fine.example", 12_000).syn().wait(1000).syn().wait(2000).syn()
     scene.works(at=40_000)
     assert talk.verdict == "blocked"
+
+
+def test_a_late_copy_of_a_syn_is_no_connection_that_was_punished() -> None:
+    scene = Scene()
+    for at in (0, 300, 600):
+        scene.works(at=at)
+    talk = scene.talk("odd.example", 10_000).handshake().hello().wait(5).forged("RA", copies=3, window=1541, ipid=0x4242)
+    talk.wait(45).them("A").wait(1).answer()
+    syn = next(packet for when, packet in scene.ordered() if when - START >= 10_000 * 10**6)
+    scene.add(10_900, syn)
+    scene.works(at=50_000)
+    assert not [j for j in scene.explain().judgements if (j.technique or "").startswith("residual")]
