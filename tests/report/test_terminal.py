@@ -60,13 +60,13 @@ class Screen(io.StringIO):
 
 
 def test_without_colour_a_terminal_keeps_its_layout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", "64")
     monkeypatch.setenv("TERM", "xterm")
     out = Screen()
     terminal.write(RECORDS, out, colour=False)
     lines = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
-    assert all(len(line) <= 60 and line == line.rstrip() for line in lines[: lines.index("names: 1 blocked, 1 ok")])
+    assert all(len(line) <= 64 and line == line.rstrip() for line in lines[: lines.index("names: 1 blocked, 1 ok")])
     assert "  technique rst.on-path, signature some-box, position on-path" in lines
 
 
