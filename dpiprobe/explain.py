@@ -20,7 +20,7 @@ from dpiprobe.signature.database import Database
 from dpiprobe.signature.match import Match, first_pass
 from dpiprobe.signature.second_pass import second_pass
 from dpiprobe.signature.second_pass import settle as settle_claims
-from dpiprobe.verdict.both_ends import compare_ends
+from dpiprobe.verdict.both_ends import compare_ends, join
 from dpiprobe.verdict.comparison import context_of
 from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.judge import Judge
@@ -43,6 +43,8 @@ class Explanation:
     matches: dict[int, list[Match]]
     controls: Controls
     database_hash: str
+    partners: int | None = None
+    """Flows that the server-side capture holds as well; None where there is no such capture."""
 
     @property
     def records(self) -> Iterator[dict[str, Any]]:
@@ -66,11 +68,13 @@ def explain(
     roles = roles_of(flows, plan if plan is not None else plan_in(capture.comments))
     chosen = choose_controls(observed, outcomes, roles, controls)
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first)))
-    ends = compare_ends(observed, observe(settle(server_side.packets)), outcomes) if server_side is not None else None
+    far = observe(settle(server_side.packets)) if server_side is not None else None
+    ends = compare_ends(observed, far, outcomes) if far is not None else None
     judge = Judge(observed, outcomes, chosen, matches, roles, ends, views)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen)
-    return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash)
+    partners = len(join(observed, far)) if far is not None else None
+    return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash, partners)
 
 
 def roles_of(flows: Flows, plan: Plan | None) -> list[str | None]:

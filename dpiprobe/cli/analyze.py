@@ -10,8 +10,9 @@ from typing import Any, BinaryIO, TextIO
 import click
 
 from dpiprobe.cli.judge import explain_file, load_signatures
+from dpiprobe.cli.main import one_line
 from dpiprobe.cli.program import program
-from dpiprobe.cli.voice import voice
+from dpiprobe.cli.voice import Voice, voice
 from dpiprobe.errors import InputError, UsageError
 
 WORDS = ("ok", "contested", "blocked", "down", "insufficient")
@@ -45,6 +46,7 @@ def analyze(
     2 usage, 4 a capture could not be read (the others are finished first).
     """
     _check(captures, server_side, together, follow)
+    _check_names(captures, server_side, out, controls)
     speak = voice(ctx)
     database = load_signatures(folder)
     unreadable = hit = 0
@@ -55,17 +57,19 @@ def analyze(
                 explanation = explain_file(path, database=database, controls=controls, server_side=server_side)
             except InputError as wrong:
                 speak.done()
-                click.echo(f"dpiprobe: {wrong}", err=True)
+                click.echo(f"dpiprobe: {one_line(str(wrong))}", err=True)
                 unreadable += 1
                 continue
             speak.done()
             hits: list[str] = []
-            records = _watched(explanation.records, fail_on, hits)
+            asked: set[str] = set()
+            records = _watched(explanation.records, fail_on, hits, asked)
             if as_json:
                 _write_json(records, sink, interesting)
             else:
                 _write_table(records, sink, first=index == unreadable)
             hit += len(hits)
+            _say_unused(asked, controls, explanation.partners, path, server_side, speak)
     if unreadable:
         ctx.exit(InputError.exit_code)
     ctx.exit(1 if hit else 0)
@@ -83,9 +87,33 @@ def _check(captures: tuple[str, ...], server_side: str | None, together: bool, f
         raise UsageError("standard input can be read once; name '-' once")
 
 
-def _watched(records: Iterable[Mapping[str, Any]], words: tuple[str, ...], hits: list[str]) -> Iterator[Mapping[str, Any]]:
-    """The records as they are; those whose verdict is one of `words` are noted."""
+def _check_names(captures: tuple[str, ...], server_side: str | None, out: str, controls: tuple[str, ...]) -> None:
+    """Refuse to write over what is to be read, and a control without a name."""
+    import os
+
+    if any(not name.strip() for name in controls):
+        raise UsageError("--control takes a name; give one that the servers in the capture are known to serve")
+    for path in (*captures, *([server_side] if server_side else [])):
+        if out != "-" and os.path.isfile(out) and os.path.exists(path) and os.path.samefile(out, path):  # noqa: PTH110, PTH113, PTH121
+            raise UsageError(f"{out} is one of the captures, and writing would destroy it; give -o another name")
+
+
+def _say_unused(asked: set[str], controls: tuple[str, ...], partners: int | None, path: str, server_side: str | None, speak: Voice) -> None:
+    """Controls that nobody asked for, and a server side that belongs to another capture, explain nothing: that is worth a line."""
+    for name in controls:
+        if name.lower() not in asked:
+            speak.note(one_line(f"note: no flow in {path} asks for {name!r}; this --control has no effect"))
+    if partners == 0:
+        speak.note(one_line(f"note: {server_side} holds no connection of {path}; is it the server's side of another capture?"))
+
+
+def _watched(
+    records: Iterable[Mapping[str, Any]], words: tuple[str, ...], hits: list[str], asked: set[str]
+) -> Iterator[Mapping[str, Any]]:
+    """The records as they are; those whose verdict is one of `words` are noted, and the names that were asked for."""
     for record in records:
+        if record.get("kind") == "flow" and record.get("server_name"):
+            asked.add(str(record["server_name"]).lower())
         if record.get("kind") in ("flow", "name") and record.get("verdict") in words:
             hits.append(str(record["verdict"]))
         yield record

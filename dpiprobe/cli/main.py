@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import importlib.util
 import os
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from dpiprobe import __version__
-from dpiprobe.errors import DpiprobeError, SignatureError
+from dpiprobe.errors import DpiprobeError, EnvironmentError_, SignatureError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -100,8 +101,13 @@ def group(ctx: click.Context, quiet: bool, verbose: int) -> None:
         ctx.color = False
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What the operating system says where nothing more can be written."""
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process with the exit code that the design promises."""
+    _open_what_is_closed()
     sys.exit(run(args))
 
 
@@ -123,8 +129,15 @@ def run(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("dpiprobe: interrupted; what was there is kept", err=True)
         return 130
+    except SystemExit as left:  # click's own answer to a reader that has gone
+        return 0 if _reader_has_gone() else int(left.code) if isinstance(left.code, int) else 1
     except BrokenPipeError as broken:
         return 0 if _reader_has_gone() else _say_internal(broken, arguments)
+    except OSError as broken:
+        return _say_full(broken) if broken.errno in FULL else _say_internal(broken, arguments)
+    except MemoryError:
+        _say_error(EnvironmentError_("there is not enough memory for this; cut the capture into parts with 'editcap -c 1000000'"))
+        return EnvironmentError_.exit_code
     except Exception as broken:  # the last line of defence: the user gets one line, the maintainer a traceback
         return _say_internal(broken, arguments)
 
@@ -135,6 +148,10 @@ def _say_usage(wrong: click.ClickException) -> None:
     if isinstance(wrong, click.UsageError) and wrong.ctx is not None and "--help" not in wrong.format_message():
         hint = f" (see '{wrong.ctx.command_path} --help')"
     message = wrong.format_message().strip().removesuffix(".")
+    if message.startswith("Usage: "):  # a group without a command: its help
+        click.echo(message, err=True)
+        return
+    message = one_line(message)
     click.echo(f"dpiprobe: {message[:1].lower()}{message[1:]}{hint}", err=True)
 
 
@@ -145,7 +162,40 @@ def _say_error(wrong: DpiprobeError) -> None:
         count = len(wrong.problems)
         click.echo(f"dpiprobe: {count} problem{'s' * (count != 1)} in the signatures; mend what the lines above name", err=True)
         return
-    click.echo(f"dpiprobe: {wrong}", err=True)
+    click.echo(f"dpiprobe: {one_line(str(wrong))}", err=True)
+
+
+def one_line(text: str) -> str:
+    """A message with the names in it made safe: file names may hold line ends, escape sequences and bytes that are no text."""
+    if text.isascii() and text.isprintable():
+        return text
+    from dpiprobe.report.printable import printable
+
+    return printable(text)
+
+
+def _say_full(broken: OSError) -> int:
+    """Nothing more can be written: what was not written yet is given up, so that the interpreter does not try again at exit."""
+    where = f" {one_line(os.fsdecode(broken.filename))}" if isinstance(broken.filename, str | bytes) else ""
+    _say_error(EnvironmentError_(f"cannot write{where}: {broken.strerror}; make room or write elsewhere, then run it again"))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EnvironmentError_.exit_code
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that were closed before the start read as empty and swallow what is written; else the next file opened would take
+    their number and be written into."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            if os.open(os.devnull, os.O_RDWR) != number:  # the lowest number that is free
+                continue
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
 
 
 def _say_internal(broken: BaseException, arguments: Sequence[str]) -> int:

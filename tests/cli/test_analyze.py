@@ -26,7 +26,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         calls.append((path, options))
         if path.startswith("bad"):
             raise InputError(f"{path} is empty; record it again")
-        return SimpleNamespace(records=[record | {"capture": path} for record in RECORDS])
+        return SimpleNamespace(records=[record | {"capture": path} for record in RECORDS], partners=0 if options.get("server_side") else None)
 
     monkeypatch.setattr(command, "explain_file", explain_file)
     monkeypatch.setattr(command, "load_signatures", lambda folder: folder)
@@ -70,7 +70,7 @@ def test_options_reach_the_explanation(asked: list[Any]) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [["analyze"], ["analyze", "a", "b", "--server-side", "s"], ["analyze", "-", "-"], ["analyze", "a", "--together"], ["analyze", "a", "--follow"],
-     ["analyze", "a", "--fail-on", "bloked"], ["analyze", "a", "-o", "/no/such/folder/x"]],
+     ["analyze", "a", "--fail-on", "bloked"], ["analyze", "a", "--control", " "], ["analyze", "a", "-o", "/no/such/folder/x"]],
 )
 def test_what_cannot_be_meant_is_a_usage_error(asked: list[Any], capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
     assert main.run(wrong) == 2
@@ -83,3 +83,27 @@ def test_out_writes_a_file(asked: list[Any], tmp_path: Path) -> None:
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 4
     assert main.run(["analyze", "a.pcap", "b.pcap", "-o", str(tmp_path / "r.txt")]) == 0
     assert (tmp_path / "r.txt").read_text().count("look further") == 2
+
+
+def test_a_capture_is_not_written_over(asked: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    precious = tmp_path / "a.pcap"
+    precious.write_bytes(b"packets")
+    other = tmp_path / "again.pcap"
+    other.hardlink_to(precious)
+    assert main.run(["analyze", str(precious), "-o", str(other)]) == 2
+    assert main.run(["analyze", "b.pcap", "--server-side", str(precious), "-o", str(precious)]) == 2
+    assert precious.read_bytes() == b"packets" and asked == []
+    assert "would destroy it" in capsys.readouterr().err
+
+
+def test_what_had_no_effect_is_said(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    main.run(["analyze", "a.pcap", "--control", "nobody.example", "--control", "blocked.example", "--server-side", "s.pcap"])
+    err = capsys.readouterr().err
+    assert "no flow in a.pcap asks for 'nobody.example'" in err and "blocked.example" not in err
+    assert "s.pcap holds no connection of a.pcap" in err
+
+
+def test_a_file_name_cannot_act_on_the_terminal(asked: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["analyze", "bad\n\x1b[31m\udcff.pcap"]) == 4
+    err = capsys.readouterr().err
+    assert err == "dpiprobe: bad\\x0a\\x1b[31m\\udcff.pcap is empty; record it again\n"

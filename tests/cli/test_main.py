@@ -118,3 +118,25 @@ def test_help_answers_at_once() -> None:
         subprocess.run([sys.executable, "-m", "dpiprobe", "--help"], capture_output=True, check=True, cwd=ROOT)
         best = min(best, processor_time() - before)
     assert best < 0.15
+
+
+CALL = "from dpiprobe.cli.main import main; main()"
+
+
+@pytest.mark.parametrize("arguments", ["signatures list", "doctor", "--help"])
+def test_a_full_disk_is_one_line_and_exit_code_3(arguments: str) -> None:
+    done = subprocess.run(f"{sys.executable} -c '{CALL}' {arguments} >/dev/full", shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1 and "No space left" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed: str) -> None:
+    done = subprocess.run(f"{sys.executable} -c '{CALL}' signatures list {closed}", shell=True, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+
+
+def test_a_reader_that_has_gone_is_no_error_whoever_notices() -> None:
+    script = f"set -o pipefail; {sys.executable} -c '{CALL}' signatures features | true"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
