@@ -162,14 +162,15 @@ def test_a_caller_with_very_many_sockets_can_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(privileged() and "DPIPROBE_INSIDE" in os.environ, reason="this is the run inside")
-def test_the_same_without_root_in_a_user_namespace() -> None:
+def test_the_same_without_root_in_a_user_namespace(tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     if unshare is None or subprocess.run([unshare, "-Urn", "true"], capture_output=True, check=False).returncode:
         require("lab", "user namespaces are not allowed here")
     inside = f"ip link set lo up && exec {sys.executable} -m pytest -q -p no:cacheprovider {__file__}"
     done = subprocess.run(
         [unshare, "-Urn", "sh", "-c", inside], capture_output=True, text=True, check=False,
-        cwd=Path(__file__).parent.parent.parent, env={**os.environ, "DPIPROBE_INSIDE": "1"},
+        cwd=Path(__file__).parent.parent.parent,
+        env={**os.environ, "DPIPROBE_INSIDE": "1", "PYTEST_DEBUG_TEMPROOT": str(tmp_path)},  # /tmp/pytest-of-root may be the real root's
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "10 passed, 1 skipped" in done.stdout, done.stdout
