@@ -61,7 +61,7 @@ class Endpoint:
         self.srtt, self.rttvar = 0, 0
         self.mss = MSS
         self.retransmissions = 0
-        self.delays_acks = False
+        self.delays_acks = self.stampless = False
         self.quick, self.owed, self.ack_timer = _QUICK_ACKS, 0, 0
         self.challenged = -_CHALLENGE_GAP
         self.measured: tuple[int, int] | None = None  # (sequence number, sent at) of the segment that is being timed
@@ -315,7 +315,7 @@ class Endpoint:
                 elif options[at] == 3 and size == 3:
                     self.peer_scale, self.scaling = min(14, value[0]), True
             if options[at] == 8 and size == 10:
-                self.stamps |= bool(seen.flags & SYN)
+                self.stamps |= bool(seen.flags & SYN) and not self.stampless
                 if segment.after(seen.seq, self.rcv_nxt) <= 0 or seen.flags & SYN:
                     self.peer_stamp = int.from_bytes(value[:4], "big")
             at += size

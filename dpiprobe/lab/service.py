@@ -3,6 +3,7 @@
 Rules of this file:
 - Pure: `step` gets the time and the server's `Endpoint`; `wake_at` says when it wants to be called next. Randomness from the generator given.
 - The records have the form of TLS 1.3 (RFC 8446 section 5.1) and random content: enough for all that a capture can show without keys.
+- With `certificates` it speaks TLS 1.2 and shows one: `one` for all names, one `each`, or each its `own` issuer.
 - A behaviour is the server's *own*: whatever it does is innocent.
 
     ok        answers within 2 ms               late      answers after 3 to 8 s
@@ -20,6 +21,7 @@ import hashlib
 import random
 from struct import pack
 
+from dpiprobe.cases.certificate import certificate, flight
 from dpiprobe.lab import trigger
 from dpiprobe.lab.endpoint import Endpoint
 from dpiprobe.lab.weather import MS
@@ -38,14 +40,14 @@ def record(kind: int, body: bytes) -> bytes:
     return pack("!BHH", kind, 0x0303, len(body)) + body
 
 
-def records(stream: bytes) -> tuple[list[tuple[int, int]], int]:
-    """The whole records at the start of a stream as (type, length), and how many bytes they take."""
+def records(stream: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """The whole records at the start of a stream as (type, content), and how many bytes they take."""
     found, at = [], 0
     while at + 5 <= len(stream):
         size = int.from_bytes(stream[at + 3 : at + 5], "big")
         if at + 5 + size > len(stream):
             break
-        found.append((stream[at], size))
+        found.append((stream[at], stream[at + 5 : at + 5 + size]))
         at += 5 + size
     return found, at
 
@@ -62,9 +64,10 @@ def server_hello(rng: random.Random, session: bytes, *, retry: bool = False) -> 
 class Service:
     """One connection's program. `behaviour_of` is asked with the server name once the hello is whole."""
 
-    def __init__(self, port: int, behaviours: dict[str | None, str], body: int, rng: random.Random) -> None:
+    def __init__(self, port: int, behaviours: dict[str | None, str], body: int, rng: random.Random, certificates: str | None = None) -> None:
         self.tls = port != 80
-        self.behaviours, self.body, self.rng = behaviours, body, rng
+        self.behaviours, self.body, self.rng, self.certificates = behaviours, body, rng, certificates
+        self.name: str | None = None
         self.stage = "hello"
         self.behaviour = "ok"
         self.session = b""
@@ -99,6 +102,7 @@ class Service:
                 self.stage = "done"
                 self._at(now, "close")
                 return
+            self.name = found.name
             self.behaviour = self.behaviours.get(found.name, self.behaviours.get(None, "ok"))
             if self.tls:
                 size = self.seen[43] if len(self.seen) > 43 else 0
@@ -112,7 +116,7 @@ class Service:
         elif self.stage == "retried" and trigger.Found is type(trigger.look(_after_change(self.seen), "client_hello")):
             self.seen = b""
             self._at(now + MS, "flight")
-        elif self.stage == "request" and [kind for kind, _ in records(self.seen)[0]].count(23) >= 2:
+        elif self.stage == "request" and [kind for kind, _ in records(self.seen)[0]].count(23) >= (1 if self.certificates else 2):
             self.stage, self.seen = "paging", b""
             self._at(now + self.rng.randrange(MS // 10, 2 * MS), "page")
 
@@ -147,6 +151,10 @@ class Service:
                 self._do(now, "flight", end)
         elif what == "flight":
             self.stage = "request"
+            if self.certificates is not None:
+                whose = "lab.example" if self.certificates == "one" else self.name or "lab.example"
+                end.send(now, flight(f"{self.rng.random()}", certificate(whose, whose if self.certificates == "own" else "Lab Public CA")))
+                return
             end.send(now, server_hello(self.rng, self.session) + _CHANGE_CIPHER_SPEC + record(23, self.rng.randbytes(self.rng.randrange(1200, 4000))))
         elif what == "page":
             self._page(now, end)
@@ -164,7 +172,7 @@ class Service:
 
     def _page(self, now: int, end: Endpoint) -> None:
         if self.tls:
-            plain, page = HEAD_SIZE + self.body, b""
+            plain, page = HEAD_SIZE + self.body, _CHANGE_CIPHER_SPEC + record(22, self.rng.randbytes(40)) if self.certificates else b""
             while plain > 0:
                 page += record(23, self.rng.randbytes(min(plain, 16_384) + 17))  # type byte and tag of the AEAD
                 plain -= 16_384

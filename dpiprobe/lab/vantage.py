@@ -21,7 +21,8 @@ Frames = list[tuple[int, bytes]]  # (time in ns, IP packet), in order of time
 _SUM = Struct("!H")
 _GRO_GAP = 200_000  # ns between segments that a card puts together: one interrupt's worth (the lab's own number)
 _GRO_MOST = 65_000  # bytes of a merged packet, below IP's 65,535
-_ICMPV6_CODES = {(3, 0): (1, 0), (3, 1): (1, 3), (3, 3): (1, 4), (3, 9): (1, 1), (3, 10): (1, 1), (3, 13): (1, 1), (11, 0): (3, 0)}  # RFC 4443 sections 3.1, 3.3
+# RFC 4443 sections 3.1 and 3.3
+_ICMPV6_CODES = {(3, 0): (1, 0), (3, 1): (1, 3), (3, 3): (1, 4), (3, 9): (1, 1), (3, 10): (1, 1), (3, 13): (1, 1), (11, 0): (3, 0)}
 
 
 def forward(packet: bytes, hops: int) -> bytes | None:

@@ -21,10 +21,10 @@ from dpiprobe.lab.box import Box, Emit
 from dpiprobe.lab.conditions import Condition
 from dpiprobe.lab.endpoint import Address, Endpoint
 from dpiprobe.lab.segment import ACK, RST, SYN, Segment
-from dpiprobe.lab.service import Service
+from dpiprobe.lab.service import BEHAVIOURS, Service
 from dpiprobe.lab.vantage import Frames
 from dpiprobe.lab.visit import Visit, dialogue
-from dpiprobe.lab.weather import Bursts, Lane, Weather
+from dpiprobe.lab.weather import MS, Burst, Bursts, Lane, Weather
 from dpiprobe.plan.design import design
 from dpiprobe.plan.plan import Pace, Plan, endpoint
 from dpiprobe.probe.pacing import Past, spare_is_wanted, wait_after
@@ -36,7 +36,7 @@ EPOCH = 1_767_225_600_000_000_000
 
 ALLOWED, BLOCKED = "allowed.example", "blocked.example"
 _TAIL = 1_000_000_000  # ns the captures go on after the last trial
-_RESUME = 1_000_000_000
+_LONGEST = 120_000_000_000  # ns a trial may last; the state machine ends it long before
 CLIENT, SERVER, OUTSIDE = address(topology.CLIENT), address(topology.SERVER), address("198.18.3.77")
 IN_IPV6 = {
     CLIENT: address("2001:2::1:2"), SERVER: address("2001:2::4:2"), OUTSIDE: address("2001:2::3:77"), address(topology.BOX): address("2001:2::2:2"),
@@ -45,13 +45,24 @@ IN_IPV6 = {
 
 @dataclass(frozen=True, slots=True)
 class ServerSide:
-    """The server: what it does by itself for a name (None: for every other name), the TTL its packets start with, that of the SYN/ACK and of
-    resets where a load balancer answers for it, and after how long a balancer forgets an idle connection (0: never)."""
+    """The server: what it does by itself for a name (None: for every other name), and what it looks like.
+
+    ttl: its packets start with · front_ttl: of the SYN/ACK, where a load balancer answers for it · timestamps: it knows them
+    closed: its port is open and closed for so long on average, ms · failing: share of connections that fail in any way, whatever the name
+    limit: after so many connections within 10 s it ignores (`drop`) or refuses (`reset`) SYNs for 20 s
+    certificates: it speaks TLS 1.2 and shows `one` for all names, one `each`, or each its `own` issuer; None: TLS 1.3
+    forgets: a translator before it forgets connections that were silent for so long, ms, 0 never
+    """
 
     behaviours: Mapping[str | None, str] = field(default_factory=dict)
     ttl: int = 64
     front_ttl: int | None = None
     timestamps: bool = True
+    closed: tuple[int, int] | None = None
+    failing: float = 0.0
+    limit: tuple[int, str] | None = None
+    forgets: int = 0
+    certificates: str | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +89,10 @@ class World:
         self.served: dict[tuple[bytes, int], tuple[Endpoint, Service]] = {}
         self.woken: dict[object, int] = {}
         self.refuses: dict[tuple[bytes, int], bool] = {}
+        self.shut = Bursts(Burst(*(ms * MS for ms in self.server.closed)), rng) if self.server.closed else None
+        self.arrivals: list[int] = []
+        self.limited_until = 0
+        self.heard: dict[int, int] = {}
         self.translator = vantage.Translator(CLIENT, OUTSIDE) if condition.nat else None
         self.lanes = _lanes(condition, rng)
 
@@ -117,6 +132,8 @@ class World:
     def _enter(self, side: str, packet: bytes) -> None:
         """A host sends: captured there, then over its stretch to the box."""
         self.seen[side].append((self.now, packet))
+        if side == "server" and self.server.forgets and self._forgotten(int.from_bytes(packet[22:24], "big")):
+            return
         if side == "server" and self.translator is not None:
             inside = self.translator.home(packet)
             if inside is None:
@@ -212,6 +229,14 @@ class World:
         key = (seen.source, seen.source_port)
         known = self.served.get(key)
         opening = seen.flags & (SYN | ACK | RST) == SYN
+        if opening and known is None and (refusal := self._turned_away()) is not None:
+            if refusal == "reset":
+                answer = vantage.no_socket_reset(seen, self.server.ttl)
+                assert answer is not None
+                self._enter("server", answer)
+            return
+        if self.server.forgets and self._forgotten(seen.source_port):
+            return
         if opening and (known is None or known[0].dead or known[0].done):
             known = self._accept(key, seen)
         if known is None or known[0].dead:
@@ -227,6 +252,25 @@ class World:
             end.timer = 0  # nothing is kept, so nothing is sent again
         self._serve_server(key)
 
+    def _forgotten(self, port: int) -> bool:
+        """Whether the translator before the server has forgotten the connection of this client port; what it forgot stays forgotten."""
+        if self.now - self.heard.get(port, self.now) > self.server.forgets * MS:
+            return True
+        self.heard[port] = self.now
+        return False
+
+    def _turned_away(self) -> str | None:
+        """Whether the server refuses (`reset`) or ignores (`drop`) a SYN by itself."""
+        if self.shut is not None and self.shut.loses(self.now):
+            return "reset"
+        if self.server.limit is None:
+            return None
+        most, how = self.server.limit
+        self.arrivals = [*(at for at in self.arrivals if at > self.now - 10_000 * MS), self.now]
+        if len(self.arrivals) > most and self.now > self.limited_until:
+            self.limited_until = self.now + 20_000 * MS
+        return how if self.now < self.limited_until else None
+
     def _accept(self, key: tuple[bytes, int], seen: Segment) -> tuple[Endpoint, Service]:
         end = Endpoint(Address(SERVER, seen.destination_port), Address(*key), self.rng, self.server.ttl)
         if self.condition.version == 6:
@@ -234,9 +278,13 @@ class World:
         end.delays_acks = True
         if self.server.front_ttl is not None:
             end.ttl = self.server.front_ttl
+        end.stampless = not self.server.timestamps
         end.listen()
+        behaviours = dict(self.server.behaviours)
+        if self.rng.random() < self.server.failing:
+            behaviours = {None: self.rng.choice(BEHAVIOURS[1:])}
         self.refuses[key] = self.rng.random() < self.condition.full
-        made = self.served[key] = end, Service(seen.destination_port, dict(self.server.behaviours), self.body or 1_000, self.rng)
+        made = self.served[key] = end, Service(seen.destination_port, behaviours, self.body or 1_000, self.rng, self.server.certificates)
         return made
 
     def _serve_server(self, key: tuple[bytes, int]) -> None:
@@ -304,7 +352,7 @@ def run(
             end.mss = 1440
         visit = Visit(trial, dialogue(plan, trial, port, body), end, world.now, plan.pace)
         world.visit(visit)
-        world.run_until(world.now + 120 * _RESUME, lambda visit=visit: visit.finished)
+        world.run_until(world.now + _LONGEST, visit.is_finished)
         past.append(Past(trial.role, visit.said.worked))
     world.run_until(world.now + _TAIL)
     frames = _view(world.seen["client"], condition), _view(world.seen["server"], condition)

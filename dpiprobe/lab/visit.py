@@ -16,6 +16,7 @@ from dpiprobe.probe.dialogue import crafted_hello
 from dpiprobe.probe.machine import Command, Connected, Ended, Event, Finish, Machine, Progress, Received, Send, Shut, Tick
 
 _CHANGE_CIPHER_SPEC = bytes.fromhex("14 03 03 00 01 01")
+_DONE = bytes.fromhex("0e 00 00 00")  # ServerHelloDone (RFC 5246 section 7.4.5)
 _FINISHED, _REQUEST = 53, 140  # bytes of an encrypted Finished (SHA-256) and of a short request
 
 
@@ -44,9 +45,16 @@ class TlsVisit:
         found, size = records(self.stream)
         self.stream = self.stream[size:]
         reply = b""
-        for kind, length in found:
-            if kind == 22 and self.stage == "hello":
-                self.stage = "retried" if length < 100 else "flight"
+        for kind, content in found:
+            if kind == 22 and content.endswith(_DONE) and self.stage in ("hello", "flight"):
+                self.worked = True
+                if self.body is None:
+                    self.done = True
+                    return b""
+                self.stage = "page"
+                reply += record(22, bytes(70)) + _CHANGE_CIPHER_SPEC + record(22, bytes(40)) + record(23, bytes(_REQUEST))
+            elif kind == 22 and self.stage == "hello":
+                self.stage = "retried" if len(content) < 100 else "flight"
                 self.worked = True
                 if self.stage == "retried":
                     reply += _CHANGE_CIPHER_SPEC + self.hello
@@ -58,7 +66,7 @@ class TlsVisit:
                 self.stage = "page"
                 reply += _CHANGE_CIPHER_SPEC + record(23, bytes(_FINISHED)) + record(23, bytes(_REQUEST))
             elif kind == 23:
-                self.taken += length - 17
+                self.taken += len(content) - 17
                 self.done = self.done or self.taken >= HEAD_SIZE + (self.body or 0)
             elif kind == 21:
                 self.done = True
@@ -109,6 +117,10 @@ class Visit:
         self.connected = self.over = self.unreachable = False
         self.progress = (0, 0)
         end.connect(now)
+
+    def is_finished(self) -> bool:
+        """The trial is over; the endpoint may still live."""
+        return self.finished
 
     def wake_at(self) -> int | None:
         """When the trial, or its endpoint, wants to be woken."""

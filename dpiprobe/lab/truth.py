@@ -1,0 +1,117 @@
+"""What a box is, in the words of a verdict: read off its `emulate:` block, for the comparison after the judging is done.
+
+Rules of this file:
+- Nothing that judges may import it. Physics decides (what is dropped, what is sent to whom), not what the signature calls itself.
+- Two devices that make the same packets cannot be told apart; `twins` names those whose signature may win on each other's box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dpiprobe.signature.emulation import Emulation, Send, parse_emulation
+from dpiprobe.signature.mapping_reader import Draw
+
+_FIN, _RST = 0x01, 0x04
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """techniques: those that are right in full depth · positions · http: the trigger is an HTTP request · both_ways: it needs to see the server's packets
+    page: it shows only while a page is fetched · punishes: technique of later connections, None without residual punishment"""
+
+    techniques: frozenset[str]
+    positions: frozenset[str]
+    http: bool = False
+    both_ways: bool = False
+    page: bool = False
+    address: bool = False
+    punishes: str | None = None
+
+
+def truth_of(node: object) -> Truth:
+    """What the box of a block is. The block was parsed before and is right."""
+    emulation, problems = parse_emulation(node)
+    assert emulation is not None, problems
+    kind = emulation.trigger.kind
+    techniques = _techniques(emulation, address=kind.startswith("syn"))
+    held = emulation.hello == "drop" or any(t.startswith(("proxy", "mitm", "throttle", "drop", "rst.rewrite")) for t in techniques)
+    positions = {"in-path"} if held else {"on-path"}
+    return Truth(
+        techniques, frozenset(positions), kind == "http_request", _both_ways(emulation), emulation.throttle is not None or _late(emulation),
+        kind.startswith("syn"), f"residual.{emulation.residual.what}" if emulation.residual else None,
+    )  # fmt: skip
+
+
+def _both_ways(emulation: Emulation) -> bool:
+    acts_on_answers = emulation.then.to_client == "drop" or emulation.then.after_bytes is not None or emulation.then.after_packets is not None
+    terminates = emulation.proxy is not None or emulation.mitm is not None
+    sends_on_answers = any(send.when == "answer" for send in emulation.send)
+    return terminates or acts_on_answers or sends_on_answers or emulation.throttle is not None or emulation.rewrite is not None
+
+
+def _late(emulation: Emulation) -> bool:
+    return bool(emulation.then.after_bytes) and (emulation.then.to_client == "drop" or emulation.then.to_server == "drop")
+
+
+def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:
+    dropped = emulation.hello == "drop"
+    if emulation.mitm is not None:
+        return frozenset({"mitm"})
+    if emulation.proxy is not None:
+        return frozenset({f"proxy.{emulation.proxy}"})
+    if emulation.rewrite is not None:
+        return frozenset({"rst.rewrite"} if emulation.rewrite.flags & _RST else {"fin"})
+    if address:
+        sends = {_kind_of(send).split(".", maxsplit=1)[0] for send in emulation.send}
+        return frozenset({"address.rst" if "rst" in sends else "address.icmp" if "icmp" in sends else "address.drop"})
+    kinds = {_kind_of(send) for send in emulation.send}
+    told = {"rst.in-path" if kind == "rst" and dropped else "rst.on-path" if kind == "rst" else kind for kind in kinds}
+    if any(kind.startswith("data") for kind in told):  # precedence: data before rst before fin (design section 4)
+        told = {kind for kind in told if kind.startswith("data")}
+    elif any(kind.startswith("rst") for kind in told):
+        told = {kind for kind in told if kind.startswith("rst")}
+    if told:
+        return frozenset(told)
+    if emulation.throttle is not None:
+        return frozenset({f"throttle.{emulation.throttle.how}"})
+    if dropped:
+        return frozenset({"drop.hello"})
+    if _late(emulation):
+        return frozenset({"drop.stall"})
+    if emulation.then.to_client == "drop":
+        return frozenset({"drop.answer"})
+    return frozenset({"drop"})
+
+
+def _kind_of(send: Send) -> str:
+    """The technique of one kind of packet: what a client that receives it would believe."""
+    if send.icmp is not None:
+        return "icmp"
+    if send.flags & _RST:
+        return "rst"
+    text = send.payload
+    if text.startswith(b"HTTP/1.") and text[9:10] == b"3":
+        return "data.redirect"
+    if text[:2] == b"\x15\x03":
+        return "data.alert"
+    if text.startswith(b"HTTP/") or b"<html" in text.lower():
+        return "data.blockpage"
+    if text.strip(b"\0"):
+        return "data"
+    return "fin" if send.flags & _FIN else "rst"
+
+
+def twins(blocks: Mapping[str, object]) -> dict[str, frozenset[str]]:
+    """For each block the names of all blocks that make the same packets at other times or in other ranges (delay, spacing, TTL and so on aside)."""
+    looks = {name: _looks(node) for name, node in blocks.items()}
+    return {name: frozenset(other for other, look in looks.items() if look == looks[name]) for name in blocks}
+
+
+def _looks(node: object) -> object:
+    emulation, _ = parse_emulation(node)
+    assert emulation is not None
+    still = Draw(0, 0)
+    sends = tuple(replace(send, delay=None, spacing=0, ttl=still) for send in emulation.send)
+    return replace(emulation, delay=still, send=sends, trigger=replace(emulation.trigger, kind="client_hello"), residual=None, node={})
