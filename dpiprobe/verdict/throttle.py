@@ -40,6 +40,11 @@ LEAST_QUEUE = 50_000_000
 initial window is 1.6 s; unverified."""
 LEAST_WATCH = 200_000_000
 """ns that a flow must be watched to tell the server's clock from it: two hundred ticks of 1 ms; policy."""
+TICKS = (1e6, 4e6, 1e7, 1e8, 5e8, 1e9)
+"""ns per tick that stacks use: 1, 4 and 10 ms (Linux by its HZ), 100 ms (older Windows), 500 ms (BSD), 1 s (the most of RFC 7323 section 5.4)."""
+NEAR_TICK = 1.35
+"""A measured tick within this factor is that one: 50 ms of jitter over `LEAST_WATCH` look like a clock a quarter off, and over the seconds of a
+slow transfer such an error would look like a queue; policy."""
 
 
 def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, outcomes: Sequence[Outcome]) -> dict[int, Evidence]:
@@ -82,15 +87,18 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
 
 
 def clock_tick(observed: Observed, flows: Sequence[int]) -> float:
-    """ns per tick of the server's timestamp clock, from the flow that was watched longest (a queue only stretches it, so the least counts);
-    1 ms where no flow was watched long enough (Linux; RFC 7323 section 5.4 allows 1 ms to 1 s)."""
+    """ns per tick of the server's timestamp clock: the least that any flow shows (a queue only stretches it), or the tick that stacks use where
+    that is near; 1 ms where no flow was watched long enough (Linux; RFC 7323 section 5.4 allows 1 ms to 1 s)."""
     least = 0.0
     for f in flows:
         told = _told(observed, f)
         if len(told) >= 2 and told[-1][0] - told[0][0] >= LEAST_WATCH and told[-1][1] > told[0][1]:
             tick = (told[-1][0] - told[0][0]) / (told[-1][1] - told[0][1])
             least = min(least, tick) if least else tick
-    return least or 1e6
+    if not least:
+        return TICKS[0]
+    usual = min(TICKS, key=lambda tick: max(tick, least) / min(tick, least))
+    return usual if max(usual, least) <= NEAR_TICK * min(usual, least) else least
 
 
 def queueing(observed: Observed, flow: int, tick: float) -> int:
