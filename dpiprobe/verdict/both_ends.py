@@ -98,8 +98,8 @@ def _pair(near: FlowView, far: FlowView, outcome: Outcome) -> Ends:
         arrived = far.hello_done >= 0
         technique = "rst.on-path" if arrived else "rst"
         reason = f"the server received resets in the client's name that the client never sent (packets {_list(numbers)} of the server's capture)"
-        ends.evidence.append(Evidence("not-sent-by-client", technique, [near.hello] if near.hello >= 0 else [near.slots.start], reason, True, "high"))
-        ends.evidence[-1].server_packets = numbers
+        where = [near.hello] if near.hello >= 0 else [near.slots.start]
+        ends.evidence.append(Evidence("not-sent-by-client", technique, where, reason, True, "high", server_packets=numbers))
     if near.hello >= 0 and near.hello_done >= 0:
         _hello_on_the_way(near, far, outcome, ends)
     if outcome.slot >= 0 and outcome.word in ("reset", "closed", "alert", "page", "refused") and not ends.evidence and _sent(near, far, outcome.slot):
@@ -109,6 +109,9 @@ def _pair(near: FlowView, far: FlowView, outcome: Outcome) -> Ends:
 
 def _hello_on_the_way(near: FlowView, far: FlowView, outcome: Outcome, ends: Ends) -> None:
     """Where an unacknowledged hello was lost: before the server, or its answer on the way back."""
+    if outcome.word == "silent" and near.ack_end >= 0:
+        _answer_on_the_way(near, far, ends)
+        return
     facts = near.observed.facts
     unheard = int(facts.unacked[near.f]) != UNKNOWN and int(facts.copies[near.f]) >= UNACKED_COPIES
     if not unheard or outcome.word not in ("silent", "stalled", "unreachable"):
@@ -127,6 +130,17 @@ def _hello_on_the_way(near: FlowView, far: FlowView, outcome: Outcome, ends: End
     else:
         return
     ends.evidence.append(Evidence("lost-between-the-ends", "drop.hello", slots, reason, True, "high"))
+
+
+def _answer_on_the_way(near: FlowView, far: FlowView, ends: Ends) -> None:
+    """The client's end heard the acknowledgement of its hello and no answer, while the server sent one again and again."""
+    sent = [s for s in far.server_words if far.length[far.at(s)] and far.offset[far.at(s)] <= 0 < far.end[far.at(s)]]
+    if near.answer >= 0 or len(sent) < UNACKED_COPIES or far.when(sent[-1]) - far.when(sent[0]) < UNACKED_SPAN:
+        return
+    ends.direction = "to-client"
+    numbers = [far.number(s) for s in sent]
+    reason = f"the server sent its answer {len(sent)} times (packets {_list(numbers)} of its capture); none reached the client"
+    ends.evidence.append(Evidence("lost-between-the-ends", "drop.answer", [near.hello, near.ack_end], reason, True, "high", server_packets=numbers))
 
 
 def _received_not_sent(receiver: FlowView, sender: FlowView, origin: int) -> list[int]:

@@ -27,6 +27,8 @@ from dpiprobe.verdict.view import FlowView, Views
 from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 
 CONFIDENCE = ("low", "medium", "high")
+FROM_BOTH_ENDS = frozenset({"not-sent-by-server", "not-sent-by-client", "lost-between-the-ends"})
+"""Findings that know more of the box's place than the client's side shows."""
 FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing"})
 """Findings about how a packet looks or when it came, which the server's own capture of that very packet overrules."""
 
@@ -222,7 +224,7 @@ class Judge:
     def _blame(self, judgement: Judgement, proof: list[Evidence]) -> None:
         f = judgement.flow
         view, outcome = self.view(f), self.outcomes[f]
-        techniques = [self._placed(view, e.technique) for e in proof]
+        techniques = [e.technique if e.kind in FROM_BOTH_ENDS else self._placed(view, e.technique) for e in proof]
         judgement.techniques = _deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t)))
         judgement.technique = judgement.techniques[0]
         judgement.reasons = [e.reason for e in proof]
