@@ -71,7 +71,7 @@ def probe(
     if get is not None and (not get.startswith("/") or any(c.isspace() for c in get)):
         raise UsageError(f"{get!r} is not a path; give one that starts with /")
     target = resolve(server, port, version)
-    pace = Pace(gap=1 / rate, answer=timeout, unacknowledged=max(timeout, Pace().unacknowledged_least), connect=min(timeout, Pace().connect), residual=wait)
+    pace = Pace(gap=1 / rate, answer=timeout, unacknowledged=max(timeout, Pace().unacknowledged), connect=min(timeout, Pace().connect), residual=wait)
     plan = design(
         target.endpoint, names, control=control, repetitions=repetitions, seed=secrets.randbits(32) if seed is None else seed,
         target=server, way="handshake" if handshake else "hello", get=get, pace=pace,

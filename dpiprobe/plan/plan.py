@@ -36,8 +36,9 @@ class Pace:
 
     gap: from the start of one trial to the start of the next, at least (the inverse of the rate)
     connect: how long a SYN may go unanswered · answer: how long an acknowledged hello may go unanswered
-    unacknowledged: how long at most to watch an unacknowledged hello; `unacknowledged_least`: how long at least, so that the
-    capture shows three copies over three seconds (section 4 (b) of the design; RFC 6298 (5.5): the timer doubles)
+    unacknowledged: how long at most to watch an unacknowledged hello, which ends when the capture shows three copies over three seconds
+    (section 4 (b) of the design; RFC 6298 (5.5): the timer doubles, so 10 s are enough up to a first timeout of 2.4 s);
+    `unacknowledged_least`: how long at least
     transfer: how long a whole exchange may take once the server has answered (a throttled page is slow, not endless)
     after_answer, after_end: how long to watch at least after the answer, and after a reset or close (three round trips where that is more)
     residual: how long to wait when a control fails right after a test, before the next trial. 180: the Great Firewall's SNI filters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,13 +106,24 @@ def test_a_reset_after_the_answer_is_watched_too() -> None:
     assert run_out(machine) == 110 * MS + S
 
 
-def test_an_unacknowledged_hello_is_watched_for_three_copies_and_more_than_three_seconds() -> None:
-    machine = connected(Pace(unacknowledged_least=4.5))
-    for second, copies in ((0.3, 1), (0.7, 2), (1.5, 3), (3.1, 4)):
-        assert machine.handle(Progress(RTT + round(second * S), 1, copies)) == []
-    assert machine.handle(Progress(RTT + round(4.6 * S), 1, 4)) == [Finish(abort=True)]
-    assert machine.account.end == "timeout"
-    assert machine.account.hello_acknowledged is None
+def unacknowledged(first: float, pace: Pace) -> tuple[float, int]:
+    """A hello that nobody acknowledges, copied after `first` s and then at doubling times, looked at every 50 ms: seconds until the
+    trial ends, and the copies sent by then."""
+    machine, copies = connected(pace), [first * 2**n for n in range(8)]
+    for step in range(1, 1000):
+        at = step * 0.05
+        if Finish(abort=True) in machine.handle(Progress(RTT + round(at * S), 1, sum(copy <= at for copy in copies))):
+            assert machine.account.end == "timeout"
+            assert machine.account.hello_acknowledged is None
+            return at, sum(copy <= at for copy in copies)
+    raise AssertionError("does not end")
+
+
+@pytest.mark.parametrize(("first", "ends"), [(0.2, 4.5), (0.3, 4.8), (0.39, 4.5), (0.75, 6.0), (1.4, 5.6)])
+def test_an_unacknowledged_hello_is_watched_for_three_copies_over_more_than_three_seconds(first: float, ends: float) -> None:
+    took, copies = unacknowledged(first, Pace(unacknowledged=10, unacknowledged_least=4.5))
+    assert copies >= 3 and first * 2 ** (copies - 1) >= 3
+    assert ends <= took <= ends + 0.15
 
 
 def test_with_too_few_copies_it_is_watched_to_the_full_time() -> None:
