@@ -8,14 +8,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
+from dpiprobe.cli.matrix import matrix
 from dpiprobe.cli.voice import voice
-
-if TYPE_CHECKING:
-    from dpiprobe.lab.session import Lab
 
 BLOCKED = "blocked.example"
 
@@ -34,19 +32,35 @@ def list_boxes(as_json: bool) -> None:
     """The boxes there are, and what each does."""
     from dpiprobe.lab import catalogue
 
-    blocks = catalogue.from_database()
-    named = {entry.signature for entry in catalogue.entries()}
-    rows = [(entry.name, entry.signature, entry.says, catalogue.block(entry.name, blocks)) for entry in catalogue.entries()]
-    rows += [(name, name, "as the signature of this name says", block) for name, block in sorted(blocks.items()) if name not in named]
+    rows = catalogue.rows()
     if as_json:
         from dpiprobe.report.jsonl import line
 
-        for name, signature, says, block in rows:
-            click.echo(line({"format": "dpiprobe/1", "kind": "box", "name": name, "signature": signature, "says": says, "emulate": block}))
+        for row in rows:
+            click.echo(line({
+                "format": "dpiprobe/1", "kind": "box", "name": row.name, "signature": row.signature, "technique": row.technique, "says": row.says,
+                "emulate": row.block, "available": row.lacks is None, "lacks": row.lacks,
+            }))  # fmt: skip
         return
-    wide = max(len(name) for name, *_ in rows)
-    for name, signature, says, _ in rows:
-        click.echo(f"{name:<{wide}}  {says}" + (f" [{signature}]" if signature not in (None, name) else ""))
+    wide = max(len(row.name) for row in rows)
+    for row in rows:
+        more = f" [{row.signature}]" if row.signature not in (None, row.name) else ""
+        click.echo(f"{row.name:<{wide}}  {row.says}{more}" + (f" ({row.lacks})" if row.lacks else ""))
+
+
+@lab.command("conditions")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a condition.")
+def list_conditions(as_json: bool) -> None:
+    """What the path can be like, for --condition."""
+    from dpiprobe.lab.conditions import CONDITIONS, INNOCENT_CONDITIONS
+
+    for entry in (*CONDITIONS, *INNOCENT_CONDITIONS):
+        if as_json:
+            from dpiprobe.report.jsonl import line
+
+            click.echo(line({"format": "dpiprobe/1", "kind": "condition", "name": entry.name, "says": entry.says}))
+        else:
+            click.echo(f"{entry.name:<18}{entry.says}")
 
 
 def _conditions(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,23 +68,41 @@ def _conditions(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--seed", type=int, help="Make the box and the path repeat themselves."),
         click.option("--body", type=click.IntRange(0, 50_000_000), default=1000, show_default=True, help="Bytes of the server's answer."),
-        click.option("--loss", type=click.FloatRange(0, 100), default=0.0, help="Percent of packets lost on each half of the path."),
-        click.option("--delay", nargs=2, type=click.FloatRange(0, 10_000), default=(5.0, 20.0), show_default=True,
-                     help="Milliseconds one way: client to box, box to server."),
+        click.option("--tls", type=click.Choice(["1.2", "1.3"]), default="1.3", show_default=True, help="The newest version the server speaks."),
+        click.option("--loss", type=click.FloatRange(0, 100), help="Percent of packets lost on each half of the path, whatever the condition says."),
+        click.option("--delay", nargs=2, type=click.FloatRange(0, 10_000),
+                     help="Milliseconds one way: client to box, box to server; 5 and 20 unless the condition says otherwise."),
+        click.option("--condition", "conditions", default="plain", show_default=True, metavar="NAME",
+                     help="What the path is like; `dpiprobe lab conditions` lists them."),
+        click.option("--server", "server_program", metavar="PROGRAM", help="Serve with real software: openssl, nginx, haproxy, gnutls."),
         click.option("--server-does", "behaviours", nargs=2, multiple=True, metavar="NAME WHAT",
                      help="What the server does by itself for a name: ok, reset, alert, close, hang, slow."),
         click.option("--blocked", "blocked", multiple=True, metavar="NAME", default=(BLOCKED,), show_default=True, help="Names the box acts on."),
-    ):
+    ):  # fmt: skip
         command = option(command)
     return command
 
 
-def _lab(
-    box: str, blocked: tuple[str, ...], behaviours: tuple[tuple[str, str], ...], delay: tuple[float, float], loss: float, body: int, seed: int | None
-) -> Lab:
-    from dpiprobe.lab.session import Lab
+def _options(
+    *, blocked: tuple[str, ...], behaviours: tuple[tuple[str, str], ...], delay: tuple[float, float] | None, loss: float | None, body: int,
+    seed: int | None, tls: str, conditions: str, server_program: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """The options as arguments of `Lab`, plain data."""
+    return {
+        "blocked": list(blocked), "behaviours": dict(behaviours), "delay": delay, "loss": None if loss is None else loss / 100, "body": body,
+        "seed": seed, "tls": tls, "conditions": conditions, "server_program": server_program,
+    }  # fmt: skip
 
-    return Lab(box, blocked=blocked, behaviours=dict(behaviours), delay=delay, loss=loss / 100, body=body, seed=seed)
+
+def _box(text: str) -> str | dict[str, Any] | list[Any]:
+    """A name, names joined by +, or a file with an `emulate:` block of one's own (a signature file, or the block alone)."""
+    if "+" in text:
+        return [_box(part) for part in text.split("+")]
+    if not text.endswith((".yaml", ".yml")):
+        return text
+    from dpiprobe.lab.boxfile import read_box
+
+    return read_box(text)
 
 
 _NAME = click.option("--name", default="lab", show_default=True, help="Which standing lab.")
@@ -81,16 +113,11 @@ _NAME = click.option("--name", default="lab", show_default=True, help="Which sta
 @_NAME
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @_conditions
-def up(
-    box: str, name: str, as_json: bool, blocked: tuple[str, ...], behaviours: tuple[tuple[str, str], ...], delay: tuple[float, float], loss: float,
-    body: int, seed: int | None,
-) -> None:  # fmt: skip
+def up(box: str, name: str, as_json: bool, **options: Any) -> None:
     """Stand a lab up and leave it standing, for `lab exec`; it stays until `lab down`."""
     from dpiprobe.lab import standing
 
-    told = standing.up(name, {
-        "box": box, "blocked": list(blocked), "behaviours": dict(behaviours), "delay": list(delay), "loss": loss / 100, "body": body, "seed": seed,
-    })  # fmt: skip
+    told = standing.up(name, {"box": _box(box), **_options(**options)})
     if as_json:
         from dpiprobe.report.jsonl import line
 
@@ -127,21 +154,21 @@ def down(name: str) -> None:
 @click.option("--capture", "folder", type=click.Path(file_okay=False), help="Write client.pcapng and server.pcapng into this folder.")
 @_conditions
 @click.pass_context
-def run(
-    ctx: click.Context, box: str, command: tuple[str, ...], folder: str | None, blocked: tuple[str, ...], behaviours: tuple[tuple[str, str], ...],
-    delay: tuple[float, float], loss: float, body: int, seed: int | None,
-) -> None:  # fmt: skip
+def run(ctx: click.Context, /, box: str, command: tuple[str, ...], folder: str | None, **options: Any) -> None:
     """Stand a lab up with BOX in it, run COMMAND at its client, take it down.
 
-    The command's exit code is returned. It finds the server's address in DPIPROBE_LAB_SERVER, names in DPIPROBE_LAB_ALLOWED and
-    DPIPROBE_LAB_BLOCKED.
+    BOX is a name from `dpiprobe lab list`, several joined by + (the first nearest to the client), or a YAML file with an `emulate:` block. The
+    command's exit code is returned. It finds the server's address in DPIPROBE_LAB_SERVER, names in DPIPROBE_LAB_ALLOWED and DPIPROBE_LAB_BLOCKED.
 
     \b
     dpiprobe lab run in-path-reset -- curl -k --resolve blocked.example:443:198.18.4.2 https://blocked.example/
     dpiprobe lab run none --loss 2 --capture out -- sh -c 'ping -c 3 $DPIPROBE_LAB_SERVER'
+    dpiprobe lab run throttle-shape+in-path-reset --condition jitter -- dpiprobe probe 198.18.4.2 --name blocked.example
     """
     say = voice(ctx)
-    with _lab(box, blocked, behaviours, delay, loss, body, seed) as standing:
+    from dpiprobe.lab.session import Lab
+
+    with Lab(_box(box), **_options(**options)) as standing:
         say.detail(f"lab: {box}, server {standing.server}, seed {standing.seed}")
         with nullcontext() if folder is None else standing.capture(folder) as capture:
             done = standing.run_in("client", list(command))
@@ -149,3 +176,6 @@ def run(
             for node, counts in capture.counts.items():
                 say.note(f"{capture.files[node]}: {counts['frames']} packets" + (f", {counts['dropped']} lost" if counts["dropped"] else ""))
     sys.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
+
+
+lab.add_command(matrix)

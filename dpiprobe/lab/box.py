@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -43,7 +44,7 @@ class Box(Protocol):
         """What it did since the list was last cleared: the ground truth."""
 
     def packet(self, now: int, side: str, packet: bytes) -> list[Emit]:
-        """An IPv4 packet that reached the box from `side` (`client` or `server`)."""
+        """An IP packet that reached the box from `side` (`client` or `server`)."""
 
     def wake_at(self) -> int | None:
         """When `wake` wants to be called next, None for never."""
@@ -74,9 +75,9 @@ class Flow:
 
 
 class EmulatedBox:
-    """The device of one emulation; `names` are blocked with all below them, `addresses` by a `syn` trigger; `own` is the box's address."""
+    """The device of one emulation; `names` are blocked with all below them, `addresses` by a `syn` trigger; `own` are the box's addresses, of IPv4 and IPv6."""
 
-    def __init__(self, emulation: Emulation, names: frozenset[str], addresses: frozenset[bytes], rng: random.Random, own: bytes) -> None:
+    def __init__(self, emulation: Emulation, names: frozenset[str], addresses: frozenset[bytes], rng: random.Random, own: Sequence[bytes]) -> None:
         self.emulation, self.names, self.addresses, self.rng = emulation, names, addresses, rng
         self.flows: dict[Key, Flow] = {}
         self.events: list[dict[str, object]] = []

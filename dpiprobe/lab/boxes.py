@@ -7,7 +7,6 @@ or a list of those.
 from __future__ import annotations
 
 import random
-import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 
@@ -32,6 +31,7 @@ def make(node: object, names: Iterable[str], addresses: Iterable[str], rng: rand
     emulation, problems = parse_emulation(node)
     if emulation is None:
         raise UsageError("; ".join(f"emulate.{'.'.join(map(str, path))}: {message}" for path, message in problems))
+    own = [ip_address(address).packed for address in (topology.BOX, topology.BOX6)]
     lower = frozenset(name.lower().rstrip(".") for name in names)
     hit = frozenset(ip_address(address).packed for address in addresses)
 
@@ -40,7 +40,7 @@ def make(node: object, names: Iterable[str], addresses: Iterable[str], rng: rand
             return ProxyBox(emulation, lower, rng)
         if emulation.mitm is not None:
             return MitmBox(emulation, lower, rng, real=real_tls)
-        return EmulatedBox(emulation, lower, hit, rng, socket.inet_aton(topology.BOX))
+        return EmulatedBox(emulation, lower, hit, rng, own)
 
     match emulation.trigger.direction:
         case "inbound":

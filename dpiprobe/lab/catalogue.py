@@ -15,6 +15,18 @@ from dpiprobe.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One line of `lab list`. `block` is what drives it (None: nothing, or real software); `lacks`: what is missing on this machine."""
+
+    name: str
+    signature: str | None
+    technique: str | None
+    says: str
+    block: Mapping[str, object] | None
+    lacks: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One box: `signature` is the id whose block drives it (None: the free path), `default` the block to fall back to."""
 
@@ -68,6 +80,25 @@ CATALOGUE: tuple[Entry, ...] = (
 def entries() -> tuple[Entry, ...]:
     """All named boxes."""
     return CATALOGUE
+
+
+def rows() -> list[Row]:
+    """Every box there is, with a sentence that says what it is: the named ones, the signatures', real software."""
+    from dpiprobe.lab.real.shelf import PROGRAMS
+    from dpiprobe.signature.database import load
+
+    try:
+        signatures = {signature.id: signature for signature in load().signatures}
+    except UsageError:
+        signatures = {}
+    blocks = {identity: signature.emulate for identity, signature in signatures.items() if signature.emulate is not None}
+    named = {entry.signature for entry in CATALOGUE}
+    found = []
+    for entry in CATALOGUE:
+        technique = signatures[entry.signature].technique if entry.signature in signatures else None
+        found.append(Row(entry.name, entry.signature, technique, entry.says, block(entry.name, blocks)))
+    found += [Row(name, name, signatures[name].technique, signatures[name].title, blocks[name]) for name in sorted(blocks) if name not in named]
+    return found + [Row(program.name, None, program.technique, program.says, None, program.lacks()) for program in PROGRAMS]
 
 
 def from_database() -> dict[str, Mapping[str, object]]:

@@ -120,13 +120,27 @@ class Init:
         config: Message = json.loads(self.control.recv(MESSAGE_LIMIT))
         namespaces.see_own_processes()
         namespaces.replace_files(_files(config))
-        self.network = topology.build()
-        ready = [self._node("box", lambda pipe: _box(config, pipe)), self._node("server", lambda pipe: _server(config, pipe))]
-        for pipe in ready:
-            if pipe.recv(64) != b'"ready"':
-                raise RuntimeError("a node process did not start")
-        self.box_pipe = ready[0]
-        self.keep = ready
+        real = config["real"] is not None
+        self.network = topology.build(ipv6=config["ipv6"], kernel_routers=("box",) if real else ("r1", "r2"))
+        if config["cookies"]:
+            self.network.enter("server")
+            namespaces.sysctl("net.ipv4.tcp_syncookies", 2)  # 2: always (Documentation/networking/ip-sysctl.rst)
+        if config["merged"]:
+            for node in ("client", "server"):
+                self.network.enter(node)
+                namespaces.offloads_on(topology.CAPTURE_INTERFACE)
+        serve = _real_server if config["server_program"] is not None else _server
+        self.keep = [self._node("server", lambda pipe: serve(config, pipe))]
+        if real:
+            self.keep += [self._node(node, lambda pipe, node=node: _line(config, pipe, node)) for node in ("r1", "r2")]  # type: ignore[misc]
+            self.keep.append(self._node("box", lambda pipe: _real_box(config, pipe)))
+        else:
+            self.keep.append(self._node("box", lambda pipe: _line(config, pipe, "box")))
+        for pipe in self.keep:
+            answer = pipe.recv(MESSAGE_LIMIT)
+            if answer != b'"ready"':
+                raise RuntimeError(json.loads(answer)["error"] if answer else "a node process did not start")
+        self.box_pipe = None if real else self.keep[-1]
         self.send({"event": "ready", "how": self.how})
         while True:
             pipes = {tap[2]: number for number, tap in self.taps.items()}
@@ -290,17 +304,22 @@ class Init:
 def _files(config: Message) -> dict[str, str]:
     """Inside, the lab's names resolve to the server, and no other name leaves for a resolver outside."""
     names = dict.fromkeys([*config["behaviours"], *config["blocked"]])
-    hosts = "127.0.0.1 localhost\n" + "".join(f"{topology.SERVER} {name}\n" for name in names)
+    server = topology.SERVER6 if config["ipv6"] else topology.SERVER
+    hosts = "127.0.0.1 localhost\n" + "".join(f"{server} {name}\n" for name in names)
     return {"/etc/hosts": hosts, "/etc/resolv.conf": f"nameserver {topology.SERVER}\noptions timeout:1 attempts:1\n"}
 
 
-def _box(config: Message, pipe: socket.socket) -> None:
-    """The data path, for as long as the lab stands."""
+def _line(config: Message, pipe: socket.socket, node: str) -> None:
+    """The data path, for as long as the lab stands: through the box, or, where real software is the box, through the routers beside it."""
+    from dpiprobe.lab.box import NoBox
     from dpiprobe.lab.boxes import make
-    from dpiprobe.lab.link import Conditions, Line
+    from dpiprobe.lab.link import Line
+    from dpiprobe.lab.plain import from_plain
 
-    rng = random.Random(config["seed"])
-    line = Line(make(config["box"], config["blocked"], config["blocked_addresses"], rng), Conditions(**config["conditions"]), rng)
+    rng = random.Random(f"{config['seed']}/{node}")
+    losses = config["losses"]
+    box = make(config["box"], config["blocked"], config["blocked_addresses"], rng) if node == "box" else NoBox()
+    line = Line(box, from_plain(config["condition"]), rng, losses=None if losses is None else (losses[0], losses[1]), node=node)
     pipe.send(b'"ready"')
 
     def tell(events: list[dict[str, object]]) -> None:
@@ -310,10 +329,42 @@ def _box(config: Message, pipe: socket.socket) -> None:
     line.run(pipe.fileno(), tell)
 
 
+def _real_box(config: Message, pipe: socket.socket) -> None:
+    """Real software on the path; this process waits for its end, which is the lab's."""
+    from dpiprobe.lab.real.shelf import program
+
+    _real(config, pipe, program(config["real"]).start)
+
+
+def _real_server(config: Message, pipe: socket.socket) -> None:
+    from dpiprobe.lab.real.servers import server_program
+
+    _real(config, pipe, server_program(config["server_program"]).start)
+
+
+def _real(config: Message, pipe: socket.socket, start: Callable[[Any], None]) -> None:
+    """Start a real program in this node with a /run in memory, say so, and stay as long as it does."""
+    from dpiprobe.lab.real.program import Place
+
+    namespaces.private_run()
+    place = Place(tuple(config["blocked"]), topology.SERVER, body=config["body"])
+    try:
+        start(place)
+    except (OSError, KeyError) as problem:
+        pipe.send(json.dumps({"error": str(problem)}).encode())
+        return
+    pipe.send(b'"ready"')
+    while place.children and all(child.poll() is None for child in place.children):
+        select.select([], [], [], 0.5)
+    while not place.children:
+        signal.pause()
+    raise RuntimeError(f"{place.children[0].args!r} ended by itself")
+
+
 def _server(config: Message, pipe: socket.socket) -> None:
     from dpiprobe.lab.server import Server
 
-    server = Server(config["behaviours"], config["body"])
+    server = Server(config["behaviours"], config["body"], ipv6=config["ipv6"], newest=config["tls"])
     pipe.send(b'"ready"')
     server.run()
 

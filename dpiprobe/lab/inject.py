@@ -7,6 +7,7 @@ Towards the client the packet is in the server's name, towards the server in the
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dpiprobe.lab import segment
@@ -36,8 +37,9 @@ class Context:
 class Maker:
     """Makes the reactions of one box."""
 
-    def __init__(self, emulation: Emulation, rng: random.Random, address: bytes) -> None:
-        self.emulation, self.rng, self.address = emulation, rng, address
+    def __init__(self, emulation: Emulation, rng: random.Random, own: Sequence[bytes]) -> None:
+        self.emulation, self.rng = emulation, rng
+        self.own = {len(address): address for address in own}
         self.counter = rng.randrange(0x10000)
         self.turns: dict[tuple[int, str], int] = {}  # how far each cycle has come
         self.sends = {when: tuple(send for send in emulation.send if send.when == when) for when in WHEN}
@@ -83,7 +85,7 @@ class Maker:
         if send.window_ttl_plus is not None:
             window = ttl + send.window_ttl_plus
         if send.icmp is not None:
-            here, there = self.address, seen.source if to == "client" else seen.destination
+            here, there = self.own[len(seen.source)], seen.source if to == "client" else seen.destination
             quoted = segment.build(seen)
             return segment.icmp_error(here, there, *send.icmp, quoted, ttl=ttl, ip_id=int(ipid) & 0xFFFF, df=send.df, tos=send.tos)
         seq, ack = self._numbers(send, to, context)

@@ -1,8 +1,8 @@
-"""The data path through the box: an own delay and loss line between two interfaces, with the box in its middle. Some kernels have no netem.
+"""The data path through the box: an own line of delays and losses between two interfaces, with the box in its middle. Some kernels have no netem.
 
 Rules of this file:
 - One process, one thread, one queue ordered by time. A packet's journey starts at the kernel's timestamp of its arrival, not when Python got to read it,
-  so the delay does not grow with the load; within one direction packets never overtake each other.
+  so the delay does not grow with the load. What a stretch does to packets (delay, jitter, loss, bursts, reordering, copies) is `weather.py`.
 - client - [near delay] - box - [far delay] - server: the box sees a packet after the delay of the side it came from,
   and what leaves it takes the delay of the side it goes to.
 - Times are CLOCK_MONOTONIC in ns. The box itself is pure and gets them as arguments.
@@ -18,43 +18,34 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from dpiprobe.lab import namespaces, segment, topology
+from dpiprobe.lab import namespaces, segment, topology, vantage
 from dpiprobe.lab.box import Box, Emit
+from dpiprobe.lab.conditions import Condition
+from dpiprobe.lab.weather import Bursts, Lane, Weather
 
-_ETH_P_IP = 0x0800
+_ETH_P_ALL, _ETHERTYPE = 0x0003, {4: b"\x08\x00", 6: b"\x86\xdd"}
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; SCM_TIMESTAMPNS is the same number
 _SNAP = 65_535
 _STALE = 200_000_000  # ns; an arrival stamp older than this (clock step) is not believed
 _MAX_WAIT = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
-    """The path. Delays are one way in ns; `loss` is the chance that a packet is lost on one side (either way), 0..1."""
-
-    near: int = 5_000_000
-    far: int = 20_000_000
-    near_loss: float = 0.0
-    far_loss: float = 0.0
-
-
 class _End:
-    """One interface of the box: raw frames in with their arrival time, raw frames out."""
+    """One interface of the node: raw frames in with their arrival time, raw frames out."""
 
-    def __init__(self, interface: str) -> None:
-        port = topology.port("box", interface)
-        self.header = topology.mac_bytes(topology.peer(port).mac) + topology.mac_bytes(port.mac) + struct.pack("!H", _ETH_P_IP)
-        self.own = socket.inet_aton(port.address)
+    def __init__(self, node: str, interface: str) -> None:
+        port = topology.port(node, interface)
+        self.header = topology.mac_bytes(topology.peer(port).mac) + topology.mac_bytes(port.mac)
+        self.own = {4: socket.inet_aton(port.address), 6: socket.inet_pton(socket.AF_INET6, port.address6)}
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        self.socket.bind((interface, _ETH_P_IP))
+        self.socket.bind((interface, _ETH_P_ALL))
         self.socket.setblocking(False)
 
     def read(self) -> list[tuple[int, bytes]]:
-        """Every waiting IPv4 packet that came in here, with its arrival on the monotonic clock."""
+        """Every waiting IP packet that came in here, with its arrival on the monotonic clock."""
         found: list[tuple[int, bytes]] = []
         while len(found) < 64:
             try:
@@ -68,32 +59,75 @@ class _End:
                 if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = struct.unpack("qq", data)
                     age = time.time_ns() - (seconds * 1_000_000_000 + nanoseconds)
-            if address[2] == 0 and len(frame) >= 34:  # PACKET_HOST: addressed to this interface, not sent by it
-                total = struct.unpack_from("!H", frame, 16)[0]
+            if address[2] == 0 and len(frame) >= 34 and frame[12:14] in _ETHERTYPE.values():  # PACKET_HOST: addressed to this interface, not sent by it
+                total = struct.unpack_from("!H", frame, 16)[0] if frame[12] == 8 else 40 + struct.unpack_from("!H", frame, 18)[0]
                 found.append((monotonic - (age if 0 <= age < _STALE else 0), frame[14 : 14 + max(total, 20)]))
         return found
 
     def write(self, packet: bytes) -> None:
         """Put a packet on the link; a full queue or an oversized packet is the network losing it."""
         try:
-            self.socket.send(self.header + packet)
+            self.socket.send(self.header + _ETHERTYPE[packet[0] >> 4] + packet)
         except OSError:
             return
 
 
-class Line:
-    """The queue and the loop."""
+def lanes(condition: Condition, rng: random.Random, losses: tuple[float, float] | None = None) -> dict[tuple[str, str], Lane]:
+    """The four lanes: (side, `in`) from that side to the box, (side, `out`) from the box to it.
 
-    def __init__(self, box: Box, conditions: Conditions, rng: random.Random) -> None:
-        self.box, self.rng = box, rng
-        self.ends = {"client": _End("left"), "server": _End("right")}
-        self.delay = {"client": conditions.near, "server": conditions.far}
-        self.loss = {"client": conditions.near_loss, "server": conditions.far_loss}
+    The condition's losses are shared out between the two stretches; `losses` (near, far) stand in their stead. What is lost in bursts, or in an
+    outage of both directions, is lost on the stretch that a packet enters first; the MTU is the far stretch's.
+    """
+    half = 1 - (1 - condition.loss) ** 0.5
+    near, far = losses or (half, half)
+    outage = Bursts(condition.outage, rng) if condition.outage is not None else None
+
+    def lane(delay: int, loss: float, mtu: int | None, *, first: bool) -> Lane:
+        weather = Weather(delay, condition.jitter, loss, condition.reorder / 2, duplicate=condition.duplicate / 2, mtu=mtu)
+        return Lane(weather, rng, (Bursts(condition.bursts, rng) if condition.bursts is not None else outage) if first else None)
+
+    return {
+        ("client", "in"): lane(condition.near[0], near, None, first=True),
+        ("server", "out"): lane(condition.far[0], far, condition.mtu, first=False),
+        ("server", "in"): lane(condition.far[1], far, condition.mtu, first=True),
+        ("client", "out"): lane(condition.near[1], near, None, first=False),
+    }
+
+
+class Line:
+    """The queue and the loop, in the node `node`. The routers of a condition that the lab does not have are counted off the TTL here.
+
+    In the box both stretches meet. Where real software is the box, its kernel forwards, and the two routers beside it are lines instead: r1 has the
+    near stretch on its right, r2 the far one on its left.
+    """
+
+    def __init__(self, box: Box, condition: Condition, rng: random.Random, *, losses: tuple[float, float] | None = None, node: str = "box") -> None:
+        self.box, self.condition, self.rng = box, condition, rng
+        self.ends = {"client": _End(node, "left"), "server": _End(node, "right")}
+        both = lanes(condition, rng, losses)
+        wire = Weather(0)
+        flat = condition.flat_ttl
+        match node:
+            case "r1":
+                self.lanes = {("server", "out"): both["client", "in"], ("server", "in"): both["client", "out"]}
+                self.lanes |= {("client", way): Lane(wire, rng) for way in ("in", "out")}
+                self.hops = {"client": 0, "server": condition.near_hops - 1}
+                self.flat = {"client": flat, "server": None}
+            case "r2":
+                self.lanes = {("client", "in"): both["server", "out"], ("client", "out"): both["server", "in"]}
+                self.lanes |= {("server", way): Lane(wire, rng) for way in ("in", "out")}
+                self.hops = {"client": condition.far_hops - 1, "server": 0}
+                self.flat = {"client": None, "server": flat}
+            case _:
+                self.lanes = both
+                self.hops = {"client": condition.near_hops - 1, "server": condition.far_hops - 1}
+                self.flat = dict.fromkeys(("client", "server"), None if flat is None else flat + 1)  # one router follows
+        self.translator = vantage.Translator(socket.inet_aton(topology.CLIENT), socket.inet_aton(topology.OUTSIDE)) if condition.nat and node != "r1" else None
         self.queue: list[tuple[int, int, Callable[[str, bytes], None], str, bytes]] = []
         self.count = 0
-        self.latest: dict[tuple[str, str], int] = {}
+        self.latest: dict[str, int] = {}
         self.now = time.monotonic_ns()
-        self.own = {end.own for end in self.ends.values()}
+        self.own = {own for end in self.ends.values() for own in end.own.values()}
 
     def run(self, control: int, on_events: Callable[[list[dict[str, object]]], None]) -> None:
         """Move packets until `control` can be read (or hangs up)."""
@@ -136,32 +170,54 @@ class Line:
             else:
                 return
 
-    def _push(self, at: int, lane: str, action: Callable[[str, bytes], None], side: str, packet: bytes) -> None:
-        """Queue; nothing in the same lane and direction overtakes."""
-        at = self.latest[lane, side] = max(at, self.latest.get((lane, side), 0))
+    def _push(self, at: int, action: Callable[[str, bytes], None], side: str, packet: bytes) -> None:
         self.count += 1
         heapq.heappush(self.queue, (at, self.count, action, side, packet))
 
     def _arrive(self, side: str, at: int, packet: bytes) -> None:
-        """A packet came in from `side`'s link."""
-        if packet[16:20] in self.own or self.rng.random() < self.loss[side]:
-            return  # to the box itself: its kernel answers
-        self._push(at + self.delay[side], "in", self._at_box, side, packet)
+        """A packet came in from `side`'s link; stamps of arrivals may step back, packets may not."""
+        if segment.destination(packet) in self.own:
+            return  # to the node itself: its kernel answers
+        if side == "server" and self.translator is not None:
+            inside = self.translator.home(packet)
+            if inside is None:
+                return
+            packet = inside
+        if self.condition.mss is not None:
+            packet = vantage.clamp_mss(packet, self.condition.mss)
+        at = self.latest[side] = max(at, self.latest.get(side, 0))
+        for when in self.lanes[side, "in"].cross(at, len(packet)):
+            self._push(when, self._at_box, side, packet)
 
     def _at_box(self, side: str, packet: bytes) -> None:
-        shorter = segment.decrement_ttl(packet)
+        shorter = segment.decrement_ttl(packet, 1 + self.hops[side])
         if shorter is None:
-            if packet[9] != 1 or packet[(packet[0] & 15) * 4] in (0, 8, 13):  # never an error about an error (RFC 1122 section 3.2.2)
-                self._leave([Emit(self.now, side, segment.time_exceeded(packet, self.ends[side].own))])
-            return
-        self._leave(self.box.packet(self.now, side, shorter))
+            if segment.may_be_answered(packet):
+                self._leave([Emit(self.now, side, segment.time_exceeded(packet, self.ends[side].own[packet[0] >> 4]))])
+        elif side == "server" and self.condition.one_way:  # answers take another way, of one hop more
+            further = segment.decrement_ttl(shorter)
+            self._leave([Emit(self.now, "client", further)] if further is not None else [])
+        else:
+            self._leave(self.box.packet(self.now, side, shorter))
 
     def _leave(self, emits: list[Emit]) -> None:
-        """The box lets packets go; each crosses the delay and the loss of the side it goes to."""
+        """The box lets packets go; each enters the stretch of the side it goes to at its time."""
         for emit in emits:
-            if self.rng.random() >= self.loss[emit.to]:
-                self.count += 1
-                heapq.heappush(self.queue, (emit.at + self.delay[emit.to], self.count, self._out, emit.to, emit.packet))
+            if emit.at > self.now:
+                self._push(emit.at, self._depart, emit.to, emit.packet)
+            else:
+                self._depart(emit.to, emit.packet)
+
+    def _depart(self, side: str, packet: bytes) -> None:
+        shorter = segment.decrement_ttl(packet, self.hops[side]) if self.hops[side] else packet
+        if shorter is not None:
+            for when in self.lanes[side, "out"].cross(self.now, len(packet)):
+                self._push(when, self._out, side, shorter)
 
     def _out(self, side: str, packet: bytes) -> None:
+        if side == "server" and self.translator is not None:
+            packet = self.translator.out(packet)
+        flat = self.flat[side]
+        if flat is not None:
+            packet = segment.with_ttl(packet, flat)
         self.ends[side].write(packet)

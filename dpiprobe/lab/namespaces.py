@@ -129,6 +129,18 @@ def replace_files(contents: Mapping[str, str]) -> None:
     _libc.umount2(place.encode(), _MNT_DETACH)
 
 
+def private_run() -> None:
+    """Give this process and its children a /run and a /dev/shm of their own, in memory: locks, configurations and keys of real programs.
+
+    Raises OSError where refused.
+    """
+    unshare(CLONE_NEWNS)
+    for place, mode in (("/run", "755"), ("/dev/shm", "1777")):
+        if Path(place).is_dir():
+            _call(_libc.mount(b"tmpfs", place.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, f"size=64m,mode={mode}".encode()), f"mount {place}")
+    see_own_processes()
+
+
 def new_network() -> int:
     """Make a network namespace, leave this process in it, and return a descriptor that keeps it alive."""
     unshare(CLONE_NEWNET)
@@ -147,9 +159,18 @@ def sysctl(name: str, value: int | str, *, optional: bool = False) -> None:
 
 def offloads_off(interface: str) -> None:
     """Switch off checksum and segmentation offloads, so that captures hold packets as a wire would; a kernel that lacks one has it off."""
+    _offloads(interface, 0)
+
+
+def offloads_on(interface: str) -> None:
+    """Switch them on, so that captures hold segments that the kernel has put together, or not yet taken apart (GRO, TSO)."""
+    _offloads(interface, 1)
+
+
+def _offloads(interface: str, wanted: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for command in _OFFLOADS:
-            value = ctypes.create_string_buffer(struct.pack("=II", command, 0))
+            value = ctypes.create_string_buffer(struct.pack("=II", command, wanted))
             request = struct.pack("16sP", interface.encode(), ctypes.addressof(value))
             try:
                 fcntl.ioctl(sock, _SIOCETHTOOL, request)

@@ -28,23 +28,20 @@ _SLOW_PIECE, _SLOW_PAUSE = 512, 0.15  # `slow`: about 3.4 kB/s
 class Server:
     """Listens on 443 (TLS) and 80 (HTTP) of every address of its namespace."""
 
-    def __init__(self, behaviours: Mapping[str, str], body: int) -> None:
+    def __init__(self, behaviours: Mapping[str, str], body: int, *, ipv6: bool = False, newest: str = "1.3") -> None:
         self.behaviours = dict(behaviours)
         self.body = body
         self.room = threading.BoundedSemaphore(_CONNECTIONS)
-        self.listeners = {port: self._listen(port) for port in (443, 80)}
+        self.listeners = {port: self._listen(port, ipv6=ipv6) for port in (443, 80)}
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.set_alpn_protocols(["http/1.1"])
+        self.context.maximum_version = ssl.TLSVersion.TLSv1_2 if newest == "1.2" else ssl.TLSVersion.TLSv1_3
         self.context.sni_callback = self._refuse_by_alert
         load(self.context, self_signed("dpiprobe lab server", [*behaviours, "lab.example"]))
 
     @staticmethod
-    def _listen(port: int) -> socket.socket:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("0.0.0.0", port))
-        listener.listen(256)
-        return listener
+    def _listen(port: int, *, ipv6: bool) -> socket.socket:
+        return socket.create_server(("", port), family=socket.AF_INET6 if ipv6 else socket.AF_INET, backlog=256, dualstack_ipv6=ipv6)
 
     def run(self) -> None:
         """Serve until the process ends."""

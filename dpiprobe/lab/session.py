@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,37 +27,60 @@ from typing import Any, Self
 from dpiprobe.errors import EnvironmentError_, UsageError
 from dpiprobe.lab import catalogue, topology
 from dpiprobe.lab.availability import START, available, missing_package, package_environment, why
+from dpiprobe.lab.conditions import Condition, condition
 from dpiprobe.lab.inside import LabCapture, LabProcess
+from dpiprobe.lab.plain import to_plain
+from dpiprobe.lab.real.shelf import PREFIX, program
 from dpiprobe.lab.server import BEHAVIOURS
 
 __all__ = ["Lab", "LabCapture", "LabProcess", "available"]
 
 ALLOWED, BLOCKED = "allowed.example", "blocked.example"  # RFC 2606: never real
-_PATIENCE = 15.0  # seconds the holder may take to build, or to answer
+_PATIENCE = 30.0  # seconds the holder may take to build, or to answer
 _MESSAGE = 1 << 18
+
+
+OneBox = str | Mapping[str, object] | None
+
+
+def _blocks(box: OneBox | Sequence[OneBox], signatures: Mapping[str, Mapping[str, object]] | None) -> Any:
+    """Names as the `emulate:` blocks they stand for; a list where several boxes stand on the path."""
+    if isinstance(box, str):
+        if "+" in box:
+            return _blocks(box.split("+"), signatures)
+        if signatures is None and box != "none":
+            signatures = catalogue.from_database()
+        return catalogue.block(box, signatures)
+    return [_blocks(one, signatures) for one in box] if isinstance(box, Sequence) else box
 
 
 class Lab:
     """client - r1 - box - r2 - server, standing between `with` and the end of the block.
 
-    box: a name from the catalogue, a signature id, an `emulate:` block as a mapping, or None
-    blocked: the names the box acts on, with everything below them · delay: one way, ms, (client - box, box - server)
-    loss: chance that a packet is lost, the same for both halves or (client - box, box - server), 0..1
+    box: a name from the catalogue, a signature id, an `emulate:` block as a mapping, None, or several of those in a list, the first nearest to the client
+    blocked: the names the box acts on, as its name rule says
+    conditions: a name from conditions.py or a Condition: what the path is like
+    delay: one way, ms, (client - box, box - server) · loss: chance that a packet is lost, the same for both halves or (client - box, box - server), 0..1;
+    both go before what the conditions say · tls: the newest version that the server speaks, "1.2" or "1.3"
+    server_program: a real server in its stead (real/servers.py) · a box named `real-...` is real software (real/shelf.py)
     behaviours: name -> what the *server* does by itself (server.BEHAVIOURS) · body: bytes of the server's answer, if the path is not /bytes/N
     seed: of the box's and the path's randomness (None: a new one; `lab.seed` tells)
     signatures: `emulate:` blocks by signature id (None: those of the program)
     """
 
-    client, server = topology.CLIENT, topology.SERVER
+    client, server = topology.CLIENT, topology.SERVER  # with IPv6 the addresses of the instance are others
     allowed_name, blocked_name = ALLOWED, BLOCKED
 
     def __init__(
         self,
-        box: str | Mapping[str, object] | None = "none",
+        box: OneBox | Sequence[OneBox] = "none",
         *,
         blocked: Sequence[str] = (BLOCKED,),
-        delay: tuple[float, float] = (5.0, 20.0),
-        loss: float | tuple[float, float] = 0.0,
+        conditions: str | Condition = "plain",
+        delay: tuple[float, float] | None = None,
+        loss: float | tuple[float, float] | None = None,
+        tls: str = "1.3",
+        server_program: str | None = None,
         behaviours: Mapping[str, str] | None = None,
         body: int = 1000,
         seed: int | None = None,
@@ -64,26 +88,42 @@ class Lab:
     ) -> None:
         from dpiprobe.lab import boxes
 
-        if isinstance(box, str):
-            if signatures is None and box != "none":
-                signatures = catalogue.from_database()
-            box = catalogue.block(box, signatures)
-        self.box = box
+        self.box = None if isinstance(box, str) and box.startswith(PREFIX) else _blocks(box, signatures)
         self.blocked = list(blocked)
         self.seed = secrets.randbits(48) if seed is None else seed
-        self.near, self.far = (round(one * 1_000_000) for one in delay)
-        losses = loss if isinstance(loss, tuple) else (loss, loss)
-        if min(self.near, self.far) < 0 or not all(0 <= one <= 1 for one in losses):
+        self.condition = path = condition(conditions) if isinstance(conditions, str) else conditions
+        if path.full:
+            raise UsageError(f"{path.name} needs a server of the virtual clock; real kernels do not drop a share of their accept queue")
+        losses = loss if isinstance(loss, tuple) or loss is None else (loss, loss)
+        if (delay and min(delay) < 0) or not all(0 <= one <= 1 for one in losses or ()):
             raise UsageError("delays must not be negative and losses must lie between 0 and 1; give delays in ms, loss as a fraction")
+        if tls not in ("1.2", "1.3"):
+            raise UsageError(f"the server speaks TLS up to 1.2 or 1.3, not {tls!r}")
+        if delay is not None:
+            near, far = (round(one * 1_000_000) for one in delay)
+            self.condition = path = replace(path, near=(near, near), far=(far, far))
+        ipv6 = path.version == 6
+        if ipv6:
+            self.client, self.server = topology.CLIENT6, topology.SERVER6
         for name, what in (behaviours or {}).items():
             if what not in BEHAVIOURS:
                 raise UsageError(f"the server cannot {what!r} for {name}; it can: {', '.join(BEHAVIOURS)}")
+        real = box if isinstance(box, str) and box.startswith(PREFIX) else None
+        if real is not None:
+            program(real)
+            if ipv6 or path.one_way:
+                raise UsageError(f"real software stands on IPv4 paths that go both ways through it; not under the condition {path.name}")
+        if server_program is not None:
+            from dpiprobe.lab.real.servers import server_program as find_server
+
+            find_server(server_program)
         boxes.make(self.box, self.blocked, [], random.Random(0))  # a wrong block is the caller's error, and known now
         self._config: dict[str, Any] = {
-            "box": self.box, "blocked": self.blocked, "blocked_addresses": [topology.SERVER], "seed": self.seed,
-            "conditions": {"near": self.near, "far": self.far, "near_loss": losses[0], "far_loss": losses[1]},
+            "box": self.box, "blocked": self.blocked, "blocked_addresses": [topology.SERVER, topology.SERVER6], "seed": self.seed,
+            "condition": to_plain(path), "losses": losses, "ipv6": ipv6, "cookies": path.cookies, "merged": path.merged, "tls": tls,
+            "real": real, "server_program": server_program,
             "behaviours": {ALLOWED: "ok", BLOCKED: "ok", **(behaviours or {})}, "body": body,
-        }
+        }  # fmt: skip
         self._holder: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._changed = threading.Condition()
@@ -105,7 +145,8 @@ class Lab:
     @property
     def settle(self) -> float:
         """Seconds after which nothing that was sent is still under way: one round trip and a little."""
-        return 2 * (self.near + self.far) / 1e9 + 0.05
+        path = self.condition
+        return (sum(path.near) + sum(path.far) + 4 * path.jitter) / 1e9 + 0.05
 
     @property
     def environment(self) -> dict[str, str]:
@@ -318,6 +359,8 @@ class Lab:
         while True:
             try:
                 data = self._control.recv(_MESSAGE)
+            except ConnectionResetError:
+                continue  # it hung up before it read all we had sent (told once, unix(7)); what it said before that is still to come
             except OSError:
                 data = b""
             with self._changed:

@@ -131,7 +131,8 @@ def keep() -> None:
     """Entry of the keeper: arguments are the door and the lab's options. It says in one line on stdout how it went, then serves."""
     path, options = Path(sys.argv[1]), json.loads(sys.argv[2])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    options["delay"] = tuple(options.get("delay", (5.0, 20.0)))
+    if options.get("delay") is not None:
+        options["delay"] = tuple(options["delay"])
     try:
         lab = Lab(**options).start()
     except DpiprobeError as problem:

@@ -1,0 +1,32 @@
+"""A box of one's own from a file: an `emulate:` block by itself, or inside a signature that is being written.
+
+Rules of this file: read with the same strict YAML as signatures; everything that is wrong is said at once, with its line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dpiprobe.errors import UsageError
+from dpiprobe.signature.emulation import parse_emulation
+from dpiprobe.signature.yaml_strict import read
+
+
+def read_box(file: str) -> dict[str, Any]:
+    """The block of the file. Raises UsageError where there is no such file, or it is no block."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise UsageError(f"cannot read the box {file} ({problem}); name a YAML file with an `emulate:` block") from None
+    document = read(text, file)
+    problems = list(document.problems)
+    block: Any = document.data
+    inside: tuple[str | int, ...] = ()
+    if isinstance(block, dict) and "emulate" in block:
+        block, inside = block["emulate"], ("emulate",)
+    if not problems:
+        problems = [f"{document.where((*inside, *path))}: {message}" for path, message in parse_emulation(block)[1]]
+    if problems:
+        raise UsageError("\n".join(problems))
+    return dict(block)
