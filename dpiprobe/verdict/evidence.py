@@ -13,7 +13,7 @@ from bisect import bisect_left
 from itertools import pairwise
 from math import gcd
 
-from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
 from dpiprobe.tls.alert import read_alert
 from dpiprobe.tls.http import parse_response
 from dpiprobe.verdict.model import Evidence
@@ -148,9 +148,25 @@ def _answers_trigger(view: FlowView, slot: int) -> bool:
 
 
 def _clock_steps(view: FlowView, slot: int) -> bool:
-    """The capture's clock ran backwards in this flow up to the packet: delays mean nothing then."""
+    """The capture's clock ran backwards in this flow up to the packet, or its two directions have clocks of their own (the server acknowledges
+    what the client sends only later): delays mean nothing then."""
     last = view.at(slot)
-    return any(b < a - CLOCK_STEP for a, b in pairwise(view.time[: last + 1]))
+    return any(b < a - CLOCK_STEP for a, b in pairwise(view.time[: last + 1])) or _effect_before_cause(view)
+
+
+def _effect_before_cause(view: FlowView) -> bool:
+    """A packet of the server stands before the client's that it acknowledges."""
+    sent = ahead = UNKNOWN
+    for i, origin in enumerate(view.origin):
+        if view.flags[i] & RST or view.copy[i]:
+            continue
+        if origin == CLIENT and view.end[i] != UNKNOWN:
+            if sent < ahead <= view.end[i] and (view.offset[i] < ahead or view.flags[i] & SYN):
+                return True
+            sent = max(sent, view.end[i])
+        elif origin == SERVER and view.flags[i] & ACK and view.acked[i] > sent:
+            ahead = max(ahead, view.acked[i])
+    return False
 
 
 def _clock_too_coarse(view: FlowView) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from dpiprobe.explain import explain
-from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, captured, database, flight
+from dpiprobe.wire.build import address
+from tests.verdict.scene import CLIENT, PAGE, REDIRECT, Scene, Talk, alert, captured, database, flight
 
 Told = Callable[[Talk], object]
 
@@ -212,3 +213,14 @@ def test_a_hello_without_acknowledgement_in_a_lossy_capture_may_have_passed() ->
     judged = explain(captured(rows[:large] + rows[large + 1 :]), database=database()).judgements
     blocked = [j for j in judged if j.verdict == "blocked"]
     assert [(j.technique, j.position) for j in blocked] == [("rst", "unknown")]
+
+
+def test_two_directions_with_clocks_of_their_own_show_nothing_early() -> None:
+    def slowly(talk: Talk) -> object:  # the only round trips that are not negative then: a delayed acknowledgement
+        talk.acknowledge().wait(30).own("PA", b"\x17" * 64).wait(20).them("FA").own("A").own("PA", b"\x17" * 90)
+        return talk.wait(400).them("A")
+
+    scene = between_controls(slowly, times=3, controls=False, rtt=20.0)
+    apart = sorted((when - 40_000_000 * (packet[12:16] != address(CLIENT)), packet) for when, packet in scene.ordered())
+    judged = explain(captured(apart), database=database()).judgements
+    assert not [e for j in judged for e in j.evidence if e.kind == "early-arrival" and e.sufficient]
