@@ -232,6 +232,10 @@ def _next(edge: float | int, feature: Feature, up: bool) -> float | int:
     return edge + (1 if up else -1)
 
 
+LARGEST = 1 << 63
+"""Columns are int64."""
+
+
 def _quantity(item: Any, feature: Feature) -> float | int:
     match = _QUANTITY.fullmatch(item.strip()) if isinstance(item, str) else None
     if match is None and isinstance(item, str):
@@ -258,6 +262,8 @@ def _quantity(item: Any, feature: Feature) -> float | int:
             known = f"; units are {', '.join(units)}" if units else "; it has no unit"
             raise ValueProblem(f"{unit!r} is no unit of {feature.name or 'this'}{known}")
         number = number * units[unit]
+    if not abs(number) < LARGEST:  # infinite and not-a-number too
+        raise ValueProblem(f"{str(item)[:40]!r} is beyond what any packet holds; the largest number is 2^63 - 1")
     if feature.kind == "ratio":
         return float(number)
     if number != int(number):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ from dpiprobe.signature.clause import Absent, Across, Earlier, Flow, Packets
 from dpiprobe.signature.model import Signature, signature_from_plain
 from dpiprobe.signature.reader import read_signature
 from dpiprobe.wire.packets import ACK, RST
+from tests.conftest import ROOT
 
 GOOD = """\
 id: triple
@@ -161,6 +163,9 @@ nodes = st.recursive(
 )
 
 
+SHIPPED = [path.read_text() for path in sorted((ROOT / "signatures").rglob("*.yaml"))]
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["expect", "support", "rule_out", "any_of", "trigger", "seen", "emulate", "examples", "references", "unverified", "id"]), nodes)
 def test_whatever_stands_under_a_key_is_a_problem_or_a_signature_never_a_crash(key: str, node: object) -> None:
@@ -179,3 +184,33 @@ def test_whatever_stands_under_a_key_is_a_problem_or_a_signature_never_a_crash(k
 def test_any_text_is_read_without_a_crash_at_all(text: str) -> None:
     signature, problems, _ = read_signature(text, "f.yaml")
     assert signature is None and problems
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([10**400, "2 to 4", "1" * 400, "at least 9e9 s"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """Every path in a plain document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path] * bool(path) + [p for key, child in inner for p in places(child, (*path, key))]
+
+
+SHIPPED = [path.read_text() for path in sorted((ROOT / "signatures").rglob("*.yaml"))]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_junk_in_any_place_is_a_problem_and_never_an_exception(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(SHIPPED))
+    document = yaml.safe_load(text)
+    path = data.draw(st.sampled_from(places(document)))
+    place = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = data.draw(JUNK)
+    signature, problems, _ = read_signature(yaml.safe_dump(document, sort_keys=False), "x.yaml")
+    assert problems or signature is not None
