@@ -76,7 +76,7 @@ def test_a_throttled_page_is_fetched_within_bounds_and_slower_than_its_control(t
 
 def test_residual_punishment_is_met_by_a_control_waited_out_and_left_behind_by_the_spare(tmp_path: Path) -> None:
     punishing: dict[str, object] = {
-        "trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "8 s", "same": ["client", "server", "port"]},
+        "trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "12 s", "same": ["client", "server", "port"]},
     }  # fmt: skip
     folder, name = probed(punishing, tmp_path / "run", "--timeout", "3", "--wait", "9")
     rows = folder.trials()
