@@ -153,26 +153,39 @@ class Connection:
         self._send(self.us, "S", ack=None, options=self._syn_options(self.us))
         return self
 
-    def hello(self, name: str | None = None) -> Self:
-        """The ClientHello in one segment; `name` asks for another name than the connection's."""
+    def hello(self, name: str | None = None, *, nameless: bool = False, extension: tuple[int, bytes] | None = None, segment: int = 0) -> Self:
+        """The ClientHello; `name` asks for another name than the connection's, nameless for none. extension: (number, body) of one more, such as
+        encrypted SNI · segment: where the first of two segments ends (0: one segment holds it all)"""
         from dpiprobe.tls.craft import client_hello
+        from dpiprobe.tls.hello import build, parse, with_extension
 
-        self._hello = client_hello(name or self.name, self.seed.encode())
+        self._hello = client_hello(None if nameless else name or self.name, self.seed.encode())
+        if extension is not None:
+            parsed = parse(self._hello)
+            assert parsed is not None
+            self._hello = build(with_extension(parsed, *extension))
         self._hello_seq = self.us.next
         self.wait(0.3)
-        return self._own("PA", self._hello)
-
-    def hello_again(self, *after: float) -> Self:
-        """The hello retransmitted, each copy so many ms after the one before it."""
-        for ms in after:
-            self.wait(ms)
-            self._send(self.us, "PA", ack=self.them.next, payload=self._hello, seq=self._hello_seq)
+        if not segment:
+            return self._own("PA", self._hello)
+        self._first = (self._hello_seq, self._hello[:segment])
+        self._own("A", self._hello[:segment]).wait(0.02)
+        self._own("PA", self._hello[segment:])
+        self._hello_seq, self._hello = self._hello_seq + segment, self._hello[segment:]
         return self
 
-    def acknowledge(self, after: float | None = None) -> Self:
-        """The server's ACK of all that the client sent."""
+    def hello_again(self, *after: float, first: bool = False) -> Self:
+        """The hello (of two segments the second, or the first) retransmitted, each copy so many ms after the one before it."""
+        seq, payload = self._first if first else (self._hello_seq, self._hello)
+        for ms in after:
+            self.wait(ms)
+            self._send(self.us, "PA", ack=self.them.next, payload=payload, seq=seq)
+        return self
+
+    def acknowledge(self, after: float | None = None, less: int = 0) -> Self:
+        """The server's ACK of all that the client sent, or of so many bytes less."""
         self.now += self.trip if after is None else int(after * MS)
-        self._send(self.them, "A", ack=self.us.next)
+        self._send(self.them, "A", ack=self.us.next - less)
         return self
 
     def answer(self, size: int = 3000, after: float = 1.0) -> Self:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, Flows, tcp_flags
+from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, SERVER, UNKNOWN, Flows, tcp_flags
 from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
 from dpiprobe.flow.stream import moving
 from dpiprobe.observe.table import Values
@@ -195,11 +195,24 @@ def watched_after(facts: FlowFacts) -> Values:
     return Values(facts.end_of_capture - last, np.ones(len(flows), bool))
 
 
+def named(facts: FlowFacts) -> Values:
+    triggers = facts.flows.triggers
+    known = np.array([t is not None and t.kind in (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL) and t.complete for t in triggers], bool)
+    return Values(np.array([t is not None and bool(t.server_name) for t in triggers], bool), known)
+
+
+def encrypted_name(facts: FlowFacts) -> Values:
+    triggers = facts.flows.triggers
+    known = np.array([t is not None and t.kind in (CLIENT_HELLO, QUIC_INITIAL) and t.complete for t in triggers], bool)
+    word = {None: 0, "ech": 1, "esni": 2}
+    return Values(np.array([word.get(t.ech, 0) if t is not None else 0 for t in triggers], np.int64), known)
+
+
 FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {
     f.__name__: f
     for f in (
         server_bytes, server_packets, client_packets, server_ack, answered, retransmissions, unacknowledged_for, then_silence, goodput,
-        syn_copies, segments, server_retransmissions, split_round_trips, watched_after,
+        syn_copies, segments, server_retransmissions, split_round_trips, watched_after, named, encrypted_name,
     )
 }  # fmt: skip
 

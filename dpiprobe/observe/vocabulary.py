@@ -150,6 +150,13 @@ FLOW_FEATURES: dict[str, Feature] = {
         ),
         Feature("split_round_trips", "ratio", "time from hello to first answer over the handshake's round trip"),
         Feature("watched_after", "duration", "time for which the capture goes on after the flow's last packet", "ns"),
+        Feature("named", "flag", "the hello or request names a host"),
+        Feature(
+            "encrypted_name",
+            "choice",
+            "an extension of the ClientHello that hides the name: ech (0xfe0d, real or GREASE), esni (0xffce, drafts up to 6)",
+            choices=("none", "ech", "esni"),
+        ),
     )
 }
 """What a `flow:` clause may ask of a flow as a whole."""

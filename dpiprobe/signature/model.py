@@ -94,15 +94,16 @@ class Signature:
         return tuple(sorted({name for clause in self.expect + self.any_of if isinstance(clause, Packets) for name in _distinctive(clause)}))
 
     @cached_property
-    def specificity(self) -> tuple[bool, int, int, str]:
-        """Sort key: deployments before generic ones, of those more distinctive fields first, more predicates first, then by id.
+    def specificity(self) -> tuple[bool, int, int, int, str]:
+        """Sort key: deployments before generic ones, of those more distinctive fields first, more asked of packets first, more asked of the
+        flow first, then by id.
 
         A clause that asks other flows (a control, an earlier one) weighs as much as `CONTEXT_WEIGHT` predicates: a close that controls show to
-        be a proxy's says more than a close. Of alternatives (`any_of`) the least counts, since one of them is enough.
+        be a proxy's says more than a close. Alternatives (`any_of`) do not count.
         """
-        weight = CONTEXT_WEIGHT * any(map(needs_context, self.expect)) + sum(map(_predicate_count, self.expect))
-        weight += min(map(_predicate_count, self.any_of), default=0)
-        return (self.generic, 0 if self.generic else -len(self.distinctive_fields), -weight, self.id)
+        packets = CONTEXT_WEIGHT * any(map(needs_context, self.expect)) + sum(_predicate_count(c) for c in self.expect if not isinstance(c, Flow))
+        flow = sum(_predicate_count(c) for c in self.expect if isinstance(c, Flow)) + len(self.trigger.conditions)
+        return (self.generic, 0 if self.generic else -len(self.distinctive_fields), -packets, -flow, self.id)
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON data for the compiled database."""

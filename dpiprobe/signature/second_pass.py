@@ -68,7 +68,7 @@ def settle(matches: Iterable[Match]) -> list[Match]:
     return kept
 
 
-def _order(match: Match) -> tuple[int, tuple[bool, int, int, str]]:
+def _order(match: Match) -> tuple[int, tuple[bool, int, int, int, str]]:
     return (match.flow, match.definition.specificity)
 
 

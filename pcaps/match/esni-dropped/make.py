@@ -1,0 +1,20 @@
+"""A hello with the draft extension encrypted_server_name (0xffce) is never acknowledged; hellos without it work before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dpiprobe.cases.build import Tape
+
+
+def make(folder: Path) -> None:
+    tape = Tape(seed="esni-dropped")
+    tape.connection(name="allowed.example").works()
+    talk = tape.connection(name="hidden.example", begin=1000).handshake().hello(nameless=True, extension=(0xFFCE, bytes(64)))
+    talk.hello_again(300, 600, 1200, 2400, 4800)
+    tape.connection(name="another.example", begin=20000).works()
+    tape.write(folder / "test.pcap")
+
+
+if __name__ == "__main__":
+    make(Path(__file__).parent)

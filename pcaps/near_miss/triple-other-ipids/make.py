@@ -1,0 +1,23 @@
+"""Three reset+acks of one window, each with an IP ID of its own. The Great Firewall's triple has one in all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dpiprobe.cases.build import Tape
+
+
+def make(folder: Path) -> None:
+    tape = Tape(seed="triple-other-ipids")
+    tape.connection(name="allowed.example").works()
+    talk = tape.connection(name="blocked.example", begin=1000).handshake().hello()
+    talk.forged("RA", after=6.4, ttl=166, ipid=0x4242, window=1541, df=True)
+    talk.forged("RA", after=0.1, ttl=166, ipid=0x4243, window=1541, df=True)
+    talk.forged("RA", after=0.1, ttl=166, ipid=0x4244, window=1541, df=True)
+    talk.acknowledge(43).answer()
+    tape.connection(name="another.example", begin=4000).works()
+    tape.write(folder / "test.pcap")
+
+
+if __name__ == "__main__":
+    make(Path(__file__).parent)
