@@ -42,7 +42,8 @@ def read_capture(source: str | Path | BinaryIO, name: str | None = None, data: b
     stream = open_source(source, name, data)
     try:
         if stream.empty:
-            raise InputError(f"{stream.name} is empty; the capture was never written, or is still buffered by the program that writes it.")
+            what = "standard input" if source == "-" else stream.name
+            raise InputError(f"{what} is empty; the capture was never written, or is still buffered by the program that writes it.")
         window = Window(stream)
         window.need(4)
         account = Account()

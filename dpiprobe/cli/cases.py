@@ -17,7 +17,8 @@ EXPECT = """\
 # What must come out; `dpiprobe cases run {name}` compares. Only what stands here is compared.
 about: TODO, one sentence that says what this case shows.
 flows:
-  "1": {{server_name: blocked.example, verdict: insufficient}}
+  "1": {{server_name: allowed.example, verdict: ok}}
+  "2": {{server_name: blocked.example, verdict: blocked, technique: rst.on-path}}
 """
 
 MAKE = '''\
@@ -120,6 +121,7 @@ def run(ctx: click.Context, names: tuple[str, ...], folder: str | None, signatur
 def new(case: str, capture: str | None, folder: str | None) -> None:
     """Make the folder of a new case, with an expectation to fill in and a script (or an ORIGIN.md) to complete."""
     import shutil
+    import sys
 
     from dpiprobe.cases.case import FAMILIES, default_folder
 
@@ -135,7 +137,7 @@ def new(case: str, capture: str | None, folder: str | None) -> None:
     (place / "expect.yaml").write_text(EXPECT.format(name=name))
     if capture is None:
         (place / "make.py").write_text(MAKE.format(name=name))
-        click.echo(f"{place}: write make.py, run it, then fill in expect.yaml", err=True)
+        click.echo(f"{place}: complete make.py, build with `{sys.executable} {place / 'make.py'}`, then fill in expect.yaml", err=True)
     else:
         endings = "".join(suffix for suffix in Path(capture).suffixes[-2:] if suffix in (".pcap", ".pcapng", ".gz")) or ".pcap"
         shutil.copyfile(capture, place / f"test{endings}")

@@ -23,6 +23,14 @@ def lab() -> None:
     """Networks with a censor on the path, in namespaces of this machine.
 
     client - r1 - box - r2 - server, real kernels and real TLS, no root where user namespaces are allowed, nothing left behind.
+
+    \b
+    Examples:
+      dpiprobe lab list
+      dpiprobe lab run in-path-reset -- dpiprobe probe 198.18.4.2 --name blocked.example --control allowed.example
+      dpiprobe lab up gfw-reset-triple
+      dpiprobe lab exec client -- openssl s_client -connect 198.18.4.2:443 -servername blocked.example
+      dpiprobe lab down
     """
 
 
@@ -114,7 +122,7 @@ _NAME = click.option("--name", default="lab", show_default=True, help="Which sta
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @_conditions
 def up(box: str, name: str, as_json: bool, **options: Any) -> None:
-    """Stand a lab up and leave it standing, for `lab exec`; it stays until `lab down`."""
+    """Leave a lab standing until `lab down`."""
     from dpiprobe.lab import standing
 
     told = standing.up(name, {"box": _box(box), **_options(**options)})
@@ -132,7 +140,10 @@ def up(box: str, name: str, as_json: bool, **options: Any) -> None:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @_NAME
 def execute(node: str, command: tuple[str, ...], name: str) -> None:
-    """Run COMMAND in a node (client, r1, box, r2, server) of a standing lab; its exit code is returned."""
+    """Run COMMAND in a standing lab.
+
+    NODE is client, r1, box, r2 or server. The command's exit code is returned.
+    """
     from dpiprobe.lab import standing
 
     status = standing.execute(name, node, command)
@@ -142,7 +153,7 @@ def execute(node: str, command: tuple[str, ...], name: str) -> None:
 @lab.command("down")
 @_NAME
 def down(name: str) -> None:
-    """Take a standing lab down, with all that runs in it."""
+    """End a standing lab and all that runs in it."""
     from dpiprobe.lab import standing
 
     standing.down(name)
@@ -155,10 +166,11 @@ def down(name: str) -> None:
 @_conditions
 @click.pass_context
 def run(ctx: click.Context, /, box: str, command: tuple[str, ...], folder: str | None, **options: Any) -> None:
-    """Stand a lab up with BOX in it, run COMMAND at its client, take it down.
+    """Run COMMAND at the client of a new lab.
 
-    BOX is a name from `dpiprobe lab list`, several joined by + (the first nearest to the client), or a YAML file with an `emulate:` block. The
-    command's exit code is returned. It finds the server's address in DPIPROBE_LAB_SERVER, names in DPIPROBE_LAB_ALLOWED and DPIPROBE_LAB_BLOCKED.
+    The lab has BOX on its path and is taken down afterwards. BOX is a name from `dpiprobe lab list`, several joined by + (the first nearest
+    to the client), or a YAML file with an `emulate:` block. The command's exit code is returned. It finds the server's address in
+    DPIPROBE_LAB_SERVER, names in DPIPROBE_LAB_ALLOWED and DPIPROBE_LAB_BLOCKED.
 
     \b
     dpiprobe lab run in-path-reset -- curl -k --resolve blocked.example:443:198.18.4.2 https://blocked.example/

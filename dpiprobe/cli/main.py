@@ -120,6 +120,9 @@ def run(args: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as leave:
         return int(leave.exit_code)
+    except click.exceptions.NoArgsIsHelpError as wrong:
+        click.echo(wrong.format_message(), err=True)
+        return wrong.exit_code
     except click.ClickException as wrong:
         _say_usage(wrong)
         return wrong.exit_code
@@ -147,7 +150,7 @@ def _say_usage(wrong: click.ClickException) -> None:
     hint = ""
     if isinstance(wrong, click.UsageError) and wrong.ctx is not None and "--help" not in wrong.format_message():
         hint = f" (see '{wrong.ctx.command_path} --help')"
-    message = wrong.format_message().strip().removesuffix(".")
+    message = " ".join(wrong.format_message().split()).removesuffix(".")
     if message.startswith("Usage: "):  # a group without a command: its help
         click.echo(message, err=True)
         return

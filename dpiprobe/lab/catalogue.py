@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -122,4 +123,6 @@ def block(name: str, signatures: Mapping[str, Mapping[str, object]] | None = Non
             return None if entry.signature is None else known.get(entry.signature, entry.default)
     if name in known:
         return known[name]
-    raise UsageError(f"there is no box {name!r}; `dpiprobe lab list` shows those there are")
+    near = difflib.get_close_matches(name, {*(entry.name for entry in CATALOGUE), *known}, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UsageError(f"there is no box {name!r}; {hint}`dpiprobe lab list` shows those there are")

@@ -53,7 +53,7 @@ def up(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """
     path = door(name)
     if _answers(path):
-        raise UsageError(f"a lab named {name!r} is up; take it down first with `dpiprobe lab down {name}`, or name another")
+        raise UsageError(f"a lab named {name!r} is up; take it down first with `dpiprobe lab down --name {name}`, or choose another --name")
     path.unlink(missing_ok=True)
     with path.with_suffix(".log").open("wb") as log:
         keeper = subprocess.Popen(

@@ -38,7 +38,7 @@ def test_new_makes_a_script_that_builds(tmp_path: Path, capsys: pytest.CaptureFi
     assert main.run(["cases", "new", "match/my-device", "--pcaps", str(tmp_path)]) == 0
     folder = Path(capsys.readouterr().out.strip())
     runpy.run_path(str(folder / "make.py"))["make"](folder)
-    assert main.run(["cases", "list", "--pcaps", str(tmp_path)]) == 0
+    assert main.run(["cases", "run", "my-device", "--pcaps", str(tmp_path)]) == 0  # the scaffold is an example that holds
     assert main.run(["cases", "new", "match/my-device", "--pcaps", str(tmp_path)]) == 2
 
 

@@ -32,7 +32,7 @@ def test_list_names_every_box_once() -> None:
     names = [box["name"] for box in boxes]
     assert len(names) == len(set(names))
     assert {"none", "in-path-reset", "on-path-resets", "drop-hello", "proxy-close", "throttle-shape", "residual-drop"} <= set(names)
-    assert all((box["emulate"] is None) == (box["name"] == "none") for box in boxes)
+    assert all((box["emulate"] is None) == (box["name"] == "none" or box["name"].startswith("real-")) for box in boxes)
 
 
 @pytest.mark.usefixtures("lab_here")
@@ -48,7 +48,7 @@ def test_a_lab_stays_up_between_commands_and_goes_down(tmp_path: Path) -> None:
     assert dpiprobe("lab", "up", "none", **env).returncode == 0
     try:
         again = dpiprobe("lab", "up", "none", **env)
-        assert (again.returncode, "is up" in again.stderr) == (2, True)
+        assert (again.returncode, "is up" in again.stderr, "`dpiprobe lab down --name lab`" in again.stderr) == (2, True, True)
         done = dpiprobe("lab", "exec", "server", "--", "sh", "-c", "cat /proc/sys/net/ipv4/ip_forward; exit 3", **env)
         assert (done.returncode, done.stdout) == (3, "0\n")
         assert dpiprobe("lab", "exec", "r1", "--", "cat", "/proc/sys/net/ipv4/ip_forward", **env).stdout == "1\n"
@@ -60,6 +60,7 @@ def test_a_lab_stays_up_between_commands_and_goes_down(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("words", "code", "says"), [
     (("run", "nobox", "--", "true"), 2, "no box 'nobox'"),
+    (("run", "in-path-rest", "--", "true"), 2, "did you mean 'in-path-reset'?"),
     (("run", "none", "--server-does", "x.example", "dance", "--", "true"), 2, "cannot 'dance'"),
     (("exec", "client", "--name", "absent", "--", "true"), 2, "no lab named 'absent'"),
 ])  # fmt: skip

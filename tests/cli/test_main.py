@@ -76,6 +76,18 @@ def test_an_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_usage_error_is_one_line_even_where_click_makes_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["completion"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "bash, zsh, fish" in err
+
+
+def test_without_a_command_there_is_help_and_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("Usage: dpiprobe ")
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--version"]) == 0
     assert capsys.readouterr().out == f"dpiprobe {__version__}\n"
