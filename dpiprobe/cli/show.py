@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 import click
 
 from dpiprobe.cli.judge import explain_file, load_signatures
@@ -37,7 +40,8 @@ def show(
         raise UsageError(f"there is no flow {number} in {capture}; its flows are numbered 1 to {max(records)}")
     from dpiprobe.report import ladder
 
-    for line in ladder.draw(explanation.flows, number - 1, records[number], everything=everything):
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in ladder.draw(explanation.flows, number - 1, records[number], everything=everything, room=room):
         click.echo(line)
     if dissect:
         from dpiprobe.report import dissect as second

@@ -12,12 +12,13 @@ Rules of this file:
 from __future__ import annotations
 
 import ipaddress
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, Flows
-from dpiprobe.report.printable import duration, pad, printable, ranges
+from dpiprobe.report.printable import duration, pad, printable, ranges, width
 from dpiprobe.wire.packets import (
     ACK,
     CWR,
@@ -183,10 +184,11 @@ def _source(packets: Packets, row: int) -> str:
     return str(ipaddress.ip_address(packets.addresses[int(packets.source[row])]))
 
 
-def draw(flows: Flows, flow: int, record: Mapping[str, Any], *, everything: bool = False) -> list[str]:
+def draw(flows: Flows, flow: int, record: Mapping[str, Any], *, everything: bool = False, room: int | None = None) -> list[str]:
     """The whole ladder as lines: head, what was found, arrows with evidence marked by `*`, and what the marks mean.
 
-    flow: index into `flows`, from 0 · record: that flow's record · everything: leave nothing out
+    flow: index into `flows`, from 0 · record: that flow's record · everything: leave nothing out · room: the screen's width in cells, None
+    for no screen; what does not fit beside an arrow stands beneath it
     """
     all_rungs = rungs(flows, flow, record)
     _, word = anchor(flows, flow)
@@ -195,9 +197,17 @@ def draw(flows: Flows, flow: int, record: Mapping[str, Any], *, everything: bool
     left = " " * (digits + 15)
     lines.append(f"{left}client{'server':>{SHAFT - 4}}")
     for part in _choose(all_rungs, everything):
-        lines.append(f"{left} {part}" if isinstance(part, str) else _line(part, digits))
+        lines += [f"{left} {part}"] if isinstance(part, str) else _line(part, digits, room)
     lines += ["", *_legend(all_rungs, record)]
-    return lines
+    return [piece for line in lines for piece in _wrapped(line, room)]
+
+
+def _wrapped(line: str, room: int | None) -> list[str]:
+    """Sentences in lines of the screen; arrows are laid out already."""
+    if room is None or width(line) <= room or "|" in line:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, max(room, 40), subsequent_indent=indent, break_on_hyphens=False, drop_whitespace=True)
 
 
 def _head(record: Mapping[str, Any], flows: Flows, flow: int) -> list[str]:
@@ -239,7 +249,7 @@ def _gap(skipped: list[Rung]) -> str:
     return f":   {len(skipped)} packets left out, {client} of them from the client; --all shows them"
 
 
-def _line(rung: Rung, digits: int) -> str:
+def _line(rung: Rung, digits: int, room: int | None) -> list[str]:
     mark = "*" if rung.marks.claims else "+" if rung.marks else " "
     text = f" {rung.label} "
     if rung.origin == CLIENT:
@@ -249,7 +259,14 @@ def _line(rung: Rung, digits: int) -> str:
     else:  # not from either end: a third address, or a router
         arrow = "<" + "~" * max(SHAFT - 3 - len(text), 1) + text + "~x"
     evidence = f"   <== {rung.marks.text()}" if rung.marks else ""
-    return f"{mark} {rung.number:>{digits}} {duration(rung.since):>11} {pad('|' + arrow + '|', SHAFT + 2)} {rung.detail}{evidence}".rstrip()
+    drawn = f"{mark} {rung.number:>{digits}} {duration(rung.since):>11} {pad('|' + arrow + '|', SHAFT + 2)}"
+    whole = f"{drawn} {rung.detail}{evidence}".rstrip()
+    if room is None or width(whole) <= room:
+        return [whole]
+    indent = " " * (digits + 3)
+    beneath = [text for text in (rung.detail, evidence.strip()) if text]
+    return [drawn.rstrip(), *(line for text in beneath for line in textwrap.wrap(
+        text, max(room, 40), initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False))]  # fmt: skip
 
 
 def _legend(all_rungs: list[Rung], record: Mapping[str, Any]) -> list[str]:
@@ -267,4 +284,6 @@ def _legend(all_rungs: list[Rung], record: Mapping[str, Any]) -> list[str]:
         unseen = [printable(name) for name, state in (match.get("clauses") or {}).items() if state.get("state") == "not_visible"]
         if unseen:
             lines.append(f"  {printable(str(match.get('signature')))}: not visible in this capture: {', '.join(unseen)}")
-    return lines or ["no packet of this flow is evidence of anything"]
+    if any(rung.marks for rung in all_rungs):
+        return ["* holds a clause of a signature, + is an observation:", *lines]
+    return [*lines, "no packet of this flow is evidence of anything"]

@@ -28,8 +28,7 @@ def describe(signature: Signature) -> Iterator[str]:
     yield f"  technique   {signature.technique} ({TECHNIQUES[signature.technique]})"
     yield f"  mechanism   at most {signature.mechanism}"
     yield f"  confidence  at most {signature.confidence}; status {signature.status}"
-    seen = ", ".join(f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}" for key, value in signature.seen.items())
-    yield f"  seen        {seen}"
+    yield f"  seen        {_seen(signature)}"
     if not signature.generic:
         yield f"  told by     {', '.join(signature.distinctive_fields)}"
     yield from _paragraph("", signature.description)
@@ -45,6 +44,13 @@ def describe(signature: Signature) -> Iterator[str]:
         yield "Without a source (unverified): " + ", ".join(signature.unverified)
     yield "References:"
     yield from (f"  {reference}" for reference in signature.references)
+
+
+def _seen(signature: Signature) -> str:
+    """`2017 to 2025, China`, `since 2009, everywhere`: when and where, as far as it is known."""
+    first, last, where = (signature.seen.get(key) for key in ("first", "last", "where"))
+    when = f"{first} to {last}" if first and last and first != last else f"since {first}" if first and not last else str(last or "")
+    return ", ".join(filter(None, (when, ", ".join(map(str, where)) if isinstance(where, list) else str(where or ""))))
 
 
 def clause_in_words(clause: Clause) -> str:

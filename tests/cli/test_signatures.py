@@ -27,6 +27,15 @@ def test_show_tells_one_in_words_and_helps_with_a_slip(capsys: pytest.CaptureFix
     assert out == "" and err == "dpiprobe: there is no signature 'henan-rest', did you mean henan-reset?\n"
 
 
+@pytest.mark.parametrize(("name", "seen"), [
+    ("netfilter-reject", "everywhere"), ("gfw-reset-triple", "2022 to 2025, China"),
+])  # fmt: skip
+def test_show_says_when_and_where_it_was_seen(name: str, seen: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "show", name]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  seen "))
+    assert line.split(maxsplit=1) == ["seen", seen]
+
+
 def test_check_says_every_problem_and_returns_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.yaml").write_text("id: b\ntitel: x\n")
     assert run(["signatures", "check", str(tmp_path)]) == 1

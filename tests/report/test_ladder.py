@@ -85,3 +85,18 @@ def test_a_long_flow_keeps_its_ends_and_its_evidence() -> None:
 
 def test_names_from_the_network_are_made_printable(flows: Flows) -> None:
     assert not any("\x1b" in line for line in ladder.draw(flows, 0, RECORD | {"server_name": "\x1b[31mred", "reasons": ["\x1b]0;x"]}))
+
+
+def test_on_a_narrow_screen_what_does_not_fit_stands_beneath_its_arrow(flows: Flows) -> None:
+    record = RECORD | {"reasons": ["the reset came well before the server could have answered, and the same in three trials of three"]}
+    lines = ladder.draw(flows, 0, record, room=80)
+    assert all(len(line) <= 80 for line in lines)
+    (at,) = [index for index, line in enumerate(lines) if line.split()[:2] == ["*", "64"]]
+    assert "| " not in lines[at] and lines[at].endswith("|")
+    assert lines[at + 1].split()[:2] == ["seq", "1"] and "<== box: resets; reset" in lines[at + 2]
+    assert " ".join(" ".join(lines).split()) == " ".join(" ".join(ladder.draw(flows, 0, record)).split()).replace("   <==", " <==")
+
+
+def test_what_the_marks_mean_is_said_where_there_are_any(flows: Flows) -> None:
+    assert "* holds a clause of a signature, + is an observation:" in ladder.draw(flows, 0, RECORD)
+    assert ladder.draw(flows, 0, flow(1, matches=[], observations=[]))[-1] == "no packet of this flow is evidence of anything"

@@ -67,7 +67,7 @@ def test_without_colour_a_terminal_keeps_its_layout(monkeypatch: pytest.MonkeyPa
     lines = out.getvalue().splitlines()
     assert "\x1b" not in out.getvalue()
     assert all(len(line) <= 64 and line == line.rstrip() for line in lines[: lines.index("names: 1 blocked, 1 ok")])
-    assert "  technique rst.on-path, signature some-box, position on-path" in lines
+    assert "  signature some-box, position on-path" in lines
 
 
 def test_commands_start_the_program_as_it_was_started() -> None:
