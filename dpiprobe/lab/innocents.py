@@ -71,5 +71,4 @@ INNOCENTS: tuple[Innocent, ...] = (
         Innocent(f"certificate-{whose}", f"TLS 1.2, certificates: {says}", ServerSide(certificates=whose))
         for whose, says in (("one", "one for all names"), ("each", "one a name, of one issuer"), ("own", "one a name, each signed by itself"))
     ),
-    Innocent("forgetful", "a translator forgets connections silent for 3 s; the server is late for the name", ServerSide({BLOCKED: "late"}, forgets=3_000)),
 )  # fmt: skip

@@ -51,7 +51,6 @@ class ServerSide:
     closed: its port is open and closed for so long on average, ms · failing: share of connections that fail in any way, whatever the name
     limit: after so many connections within 10 s it ignores (`drop`) or refuses (`reset`) SYNs for 20 s
     certificates: it speaks TLS 1.2 and shows `one` for all names, one `each`, or each its `own` issuer; None: TLS 1.3
-    forgets: a translator before it forgets connections that were silent for so long, ms, 0 never
     """
 
     behaviours: Mapping[str | None, str] = field(default_factory=dict)
@@ -61,7 +60,6 @@ class ServerSide:
     closed: tuple[int, int] | None = None
     failing: float = 0.0
     limit: tuple[int, str] | None = None
-    forgets: int = 0
     certificates: str | None = None
 
 
@@ -92,7 +90,6 @@ class World:
         self.shut = Bursts(Burst(*(ms * MS for ms in self.server.closed)), rng) if self.server.closed else None
         self.arrivals: list[int] = []
         self.limited_until = 0
-        self.heard: dict[int, int] = {}
         self.translator = vantage.Translator(CLIENT, OUTSIDE) if condition.nat else None
         self.lanes = _lanes(condition, rng)
 
@@ -132,8 +129,6 @@ class World:
     def _enter(self, side: str, packet: bytes) -> None:
         """A host sends: captured there, then over its stretch to the box."""
         self.seen[side].append((self.now, packet))
-        if side == "server" and self.server.forgets and self._forgotten(int.from_bytes(packet[22:24], "big")):
-            return
         if side == "server" and self.translator is not None:
             inside = self.translator.home(packet)
             if inside is None:
@@ -235,8 +230,6 @@ class World:
                 assert answer is not None
                 self._enter("server", answer)
             return
-        if self.server.forgets and self._forgotten(seen.source_port):
-            return
         if opening and (known is None or known[0].dead or known[0].done):
             known = self._accept(key, seen)
         if known is None or known[0].dead:
@@ -251,13 +244,6 @@ class World:
         if self.condition.cookies and end.state == "syn_received":
             end.timer = 0  # nothing is kept, so nothing is sent again
         self._serve_server(key)
-
-    def _forgotten(self, port: int) -> bool:
-        """Whether the translator before the server has forgotten the connection of this client port; what it forgot stays forgotten."""
-        if self.now - self.heard.get(port, self.now) > self.server.forgets * MS:
-            return True
-        self.heard[port] = self.now
-        return False
 
     def _turned_away(self) -> str | None:
         """Whether the server refuses (`reset`) or ignores (`drop`) a SYN by itself."""

@@ -7,6 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dpiprobe.lab.endpoint import Endpoint
@@ -101,9 +102,11 @@ class HttpVisit:
 
 
 def dialogue(plan: Plan, trial: Trial, port: int, body: int | None) -> TlsVisit | HttpVisit:
-    """What this trial says."""
+    """What this trial says: the crafted hello where it is all (`--way hello`: the same bytes but for the name), one of its own where a page follows."""
     if port == 80:
         return HttpVisit(trial.name, body or 1_000)
+    if body is not None:
+        trial = replace(trial, settings={**trial.settings, "hello_seed": f"{trial.settings.get('hello_seed')}/{trial.number}"})
     return TlsVisit(crafted_hello(plan, trial), body)
 
 

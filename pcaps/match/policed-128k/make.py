@@ -1,4 +1,4 @@
-"""Four downloads by two names from one server: with one name a policer lets 128 kbit/s through and drops the rest, holes are filled late."""
+"""Four downloads by two names from one server: with one name a policer lets 128 kbit/s through and drops the rest, and the connection waits for holes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dpiprobe.cases.build import Tape, application_data
 def make(folder: Path) -> None:
     tape = Tape(seed="policed-128k")
     tape.connection(name="allowed.example").works()
-    for name, begin, pause in (
-        ("allowed.example", 1000, 20), ("blocked.example", 3000, 95), ("allowed.example", 30_000, 20), ("blocked.example", 32_000, 95),
-        ("allowed.example", 60_000, 20), ("blocked.example", 62_000, 95), ("allowed.example", 90_000, 20), ("blocked.example", 92_000, 95),
+    for name, begin, late in (
+        ("allowed.example", 1000, 0), ("blocked.example", 3000, 500), ("allowed.example", 30_000, 0), ("blocked.example", 32_000, 500),
+        ("allowed.example", 60_000, 0), ("blocked.example", 62_000, 500), ("allowed.example", 90_000, 0), ("blocked.example", 92_000, 500),
     ):
         talk = tape.connection(name=name, begin=begin).handshake().hello().acknowledge().answer(3000).request()
         for step in range(40):
             data = application_data(f"{begin}/{step}", 1300)
-            if pause > 50 and step % 8 == 2:
-                talk.loses(data).says(data, after=20, acknowledged=False).fills(60)
+            if late and step % 8 == 2:
+                talk.loses(data).says(data, after=20, acknowledged=False).fills(late)
             else:
-                talk.says(data, after=pause)
+                talk.says(data, after=20)
         talk.close()
     tape.write(folder / "test.pcap")
 
