@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,8 +51,13 @@ def show(name: str, folder: str | None, as_json: bool) -> None:
     signature = database.by_id.get(name)
     if signature is None:
         from dpiprobe.errors import UsageError
+        from dpiprobe.signature.tombstones import read_tombstones
         from dpiprobe.signature.values import suggestion
 
+        stone = read_tombstones(Path(database.folder))[0].get(name)
+        if stone is not None:
+            became = f"it is {stone.now} now" if stone.now else "nothing took its place"
+            raise UsageError(f"the signature {name!r} was given up ({stone.since}: {stone.why}); {became}")
         raise UsageError(f"there is no signature {name!r}{suggestion(name, sorted(database.by_id)) or '; `dpiprobe signatures list` shows all'}")
     if as_json:
         _line(signature.to_plain())
@@ -64,12 +70,20 @@ def show(name: str, folder: str | None, as_json: bool) -> None:
 
 @signatures.command()
 @click.argument("folder", required=False, metavar="[DIR]")
+@click.option("--pcaps", metavar="DIR", help="Run them over the cases there; with dpiprobe's own signatures those of its checkout are taken.")
 @JSON
 @click.pass_context
-def check(ctx: click.Context, folder: str | None, as_json: bool) -> None:
-    """Check a folder of signatures (those that come with dpiprobe unless given): every problem at once, exit code 1 where there is one."""
-    from pathlib import Path
+def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bool) -> None:
+    """Check a folder of signatures (those that come with dpiprobe unless given): every problem at once, exit code 1 where there is one.
 
+    \b
+    Examples:
+      dpiprobe signatures check
+      dpiprobe signatures check my-signatures/
+      dpiprobe signatures check my-signatures/ --pcaps my-cases/
+    """
+    from dpiprobe.cases.case import default_folder, load_cases
+    from dpiprobe.cases.signature_check import check_behaviour
     from dpiprobe.errors import UsageError
     from dpiprobe.signature.check import check as check_folder
     from dpiprobe.signature.database import packaged_folder
@@ -79,6 +93,14 @@ def check(ctx: click.Context, folder: str | None, as_json: bool) -> None:
     if not where.is_dir():
         raise UsageError(f"{where} is no folder; name one that holds signature files")
     problems = check_folder(where)
+    ours = packaged_folder()
+    own = where.resolve() == ours.resolve()
+    cases = Path(pcaps) if pcaps is not None else default_folder() if own else None
+    ran = 0
+    if not problems and cases is not None and cases.is_dir():
+        recorded = load_cases(cases)
+        ran = len(recorded)
+        problems = check_behaviour(where, recorded, also=() if own else _database(None).signatures)
     for problem in problems:
         if as_json:
             file, number, column, what = problem.split(":", 3)
@@ -89,7 +111,8 @@ def check(ctx: click.Context, folder: str | None, as_json: bool) -> None:
         click.echo(f"dpiprobe: {len(problems)} problem{'s' * (len(problems) != 1)}; mend what the lines above name", err=True)
         ctx.exit(1)
     if not as_json:
-        click.echo(f"{len(signature_files(where))} signatures, no problem")
+        over = f" over {ran} cases" if ran else ""
+        click.echo(f"{len(signature_files(where))} signatures, no problem{over}")
 
 
 @signatures.command()

@@ -8,7 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dpiprobe.errors import SignatureError
@@ -17,6 +17,7 @@ from dpiprobe.observe.vocabulary import PACKET_FEATURES
 from dpiprobe.signature.clause import Clause, Earlier, Packets
 from dpiprobe.signature.model import VERBS, Signature
 from dpiprobe.signature.reader import read_folder
+from dpiprobe.signature.tombstones import FILE, Tombstone, check_tombstones, read_tombstones
 from dpiprobe.signature.values import suggestion
 from dpiprobe.signature.yaml_strict import Document
 from dpiprobe.wire.packets import RST
@@ -44,9 +45,12 @@ def check(folder: Path, case_exists: CaseExists | None = None) -> list[str]:
         return [f"{folder}:1:1: no signature files; they end in .yaml"]
     problems = [*problems, *_identities(found)]
     ids = {signature.id for signature, _ in found}
+    stones, _ = read_tombstones(folder)
+    problems += check_tombstones(folder, ids)
     for signature, document in found:
         problems += _promises(signature, document)
         problems += _known_ids(signature, document, ids)
+        problems += _superseded(signature, document, {s.id: s for s, _ in found}, stones)
         problems += _examples(signature, document, case_exists)
     return problems
 
@@ -103,9 +107,6 @@ _NEVER_ON_BARE = frozenset({"payload_zeros", "http_status", "tls_alert", "tls_ty
 
 def _known_ids(signature: Signature, document: Document, ids: set[str]) -> list[str]:
     problems = []
-    for i, name in enumerate(signature.supersedes):
-        if name in ids:
-            problems.append(f"{document.where(('supersedes', i))}: {name!r} is still there; a superseded signature is removed")
     for verb in VERBS:
         for clause in getattr(signature, verb):
             if isinstance(clause, Earlier):
@@ -114,6 +115,18 @@ def _known_ids(signature: Signature, document: Document, ids: set[str]) -> list[
                     for name in clause.signatures
                     if name not in ids
                 ]
+    return problems
+
+
+def _superseded(signature: Signature, document: Document, live: Mapping[str, Signature], stones: Mapping[str, Tombstone]) -> list[str]:
+    """What a signature supersedes is there and deprecated, or has a tombstone that leads here."""
+    problems = []
+    for i, name in enumerate(signature.supersedes):
+        at = document.where(("supersedes", i))
+        if name in live and live[name].status != "deprecated":
+            problems.append(f"{at}: {name!r} is still there; say `status: deprecated` in it, or remove it and leave a tombstone")
+        elif name not in live and (name not in stones or stones[name].now != signature.id):
+            problems.append(f"{at}: {name!r} is no signature and has no tombstone that leads here; add it to {FILE}")
     return problems
 
 

@@ -188,6 +188,18 @@ def _certificate_list(body: bytes) -> tuple[bytes, ...]:
 
 def self_issued(der: bytes) -> bool | None:
     """Whether a certificate's issuer and subject are the same bytes (RFC 5280 section 3.2); None where the DER cannot be walked."""
+    fields = _fields(der)
+    return fields[2] == fields[4] if fields else None
+
+
+def issuer(der: bytes) -> bytes | None:
+    """The issuer of a certificate, as the DER bytes of its name; None where it cannot be walked."""
+    fields = _fields(der)
+    return fields[2] if fields else None
+
+
+def _fields(der: bytes) -> list[bytes] | None:
+    """Serial, signature, issuer, validity and subject of a certificate (RFC 5280 section 4.1), each a DER element."""
     certificate = _element(der, 0)
     tbs = _element(der, certificate[1]) if certificate else None
     if tbs is None:
@@ -201,7 +213,7 @@ def self_issued(der: bytes) -> bool | None:
         if der[offset] != 0xA0:
             fields.append(der[offset : item[2]])
         offset = item[2]
-    return fields[2] == fields[4]
+    return fields
 
 
 def _element(der: bytes, offset: int) -> tuple[int, int, int] | None:

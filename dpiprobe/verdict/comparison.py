@@ -13,6 +13,7 @@ from dpiprobe.observe.build import Observed
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
 from dpiprobe.signature.match import Match
 from dpiprobe.signature.second_pass import Context
+from dpiprobe.verdict.certificates import compare_issuers
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.model import Outcome
 
@@ -33,6 +34,7 @@ def context_of(observed: Observed, outcomes: Sequence[Outcome], controls: Contro
         matches=[m for m in first if not m.pending],
         ratios={name: _ratios(observed, controls, name, column) for name, column in values.items()} if controls.designated else {},
         control_values=values,
+        certificate=compare_issuers(observed, controls, waiting),
         table=observed,
     )
 
