@@ -55,14 +55,15 @@ def choose_controls(observed: Observed, outcomes: Sequence[Outcome], roles: Sequ
         by_name: dict[str | None, list[int]] = defaultdict(list)
         for f in members:
             by_name[_name(observed, f)].append(f)
+        useful = {  # for each name what its flows are good for as controls, once: there may be many names
+            name: [g for g in tests if not designated or _is_control(observed, g, roles, fixed)] for name, tests in by_name.items()
+        }
+        works = {name: [g for g in tests if outcomes[g].word == "worked"] for name, tests in useful.items()}
+        fails = {name: [g for g in tests if outcomes[g].word not in ("worked", *NOT_A_FAILURE)] for name, tests in useful.items()}
         for name, tests in by_name.items():
-            others = [g for other, group in by_name.items() if other != name for g in group]
-            if designated:
-                others = [g for g in others if _is_control(observed, g, roles, fixed)]
-                if tests and _is_control(observed, tests[0], roles, fixed):
-                    others = []
-            good = [g for g in others if outcomes[g].word == "worked"]
-            bad = [g for g in others if outcomes[g].word != "worked" and outcomes[g].word not in NOT_A_FAILURE]
+            control = designated and _is_control(observed, tests[0], roles, fixed)
+            good = [] if control else [g for other, group in works.items() if other != name for g in group]
+            bad = [] if control else [g for other, group in fails.items() if other != name for g in group]
             for f in tests:
                 worked[f], failed[f] = good, bad
     return Controls(worked, failed, designated, fixed)

@@ -6,7 +6,7 @@ Rules of this file: it decides nothing; absent knowledge is None; the same input
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from dpiprobe.capture.model import Capture
@@ -111,13 +111,20 @@ def group_names(flows: Flows, judgements: Sequence[Judgement], controls: Control
         trigger = flows.triggers[judgement.flow]
         key = (server_of(flows, judgement.flow), trigger.server_name if trigger else None)
         groups.setdefault(key, []).append(judgement)
+    named = [trigger.server_name if trigger else None for trigger in flows.triggers]
     out = []
     for (server, name), members in groups.items():
-        good = sorted({g for j in members for g in controls.worked[j.flow]})
-        bad = sorted({g for j in members for g in controls.failed[j.flow]})
-        names = sorted({t.server_name for g in good + bad if (t := flows.triggers[g]) and t.server_name})
+        good = _union([controls.worked[j.flow] for j in members])
+        bad = _union([controls.failed[j.flow] for j in members])
+        names = sorted(n for n in {*map(named.__getitem__, good), *map(named.__getitem__, bad)} if n)
         out.append(judge_name(server, name, members, {"names": names[:8], "ok": len(good), "failed": len(bad)}))
     return out
+
+
+def _union(lists: Sequence[list[int]]) -> Collection[int]:
+    """All members, each once; flows of one client and name share one list, and it may be long."""
+    distinct = list({id(found): found for found in lists}.values())
+    return distinct[0] if len(distinct) == 1 else {g for found in distinct for g in found}
 
 
 def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:
