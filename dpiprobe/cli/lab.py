@@ -5,6 +5,7 @@ Rules of this file: arguments only; what a lab is and does stands in the room `l
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -113,6 +114,13 @@ def _box(text: str) -> str | dict[str, Any] | list[Any]:
     return read_box(text)
 
 
+def _found(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command, and where it is this program and the shell would not find it (a venv that is not active): through its Python."""
+    if command[0] == "dpiprobe" and shutil.which("dpiprobe") is None:
+        return (sys.executable, "-m", *command)
+    return command
+
+
 _NAME = click.option("--name", default="lab", show_default=True, help="Which standing lab.")
 
 
@@ -146,7 +154,7 @@ def execute(node: str, command: tuple[str, ...], name: str) -> None:
     """
     from dpiprobe.lab import standing
 
-    status = standing.execute(name, node, command)
+    status = standing.execute(name, node, _found(command))
     sys.exit(status if status >= 0 else 128 - status)
 
 
@@ -183,7 +191,7 @@ def run(ctx: click.Context, /, box: str, command: tuple[str, ...], folder: str |
     with Lab(_box(box), **_options(**options)) as standing:
         say.detail(f"lab: {box}, server {standing.server}, seed {standing.seed}")
         with nullcontext() if folder is None else standing.capture(folder) as capture:
-            done = standing.run_in("client", list(command))
+            done = standing.run_in("client", list(_found(command)))
         if capture is not None and capture.counts is not None:
             for node, counts in capture.counts.items():
                 say.note(f"{capture.files[node]}: {counts['frames']} packets" + (f", {counts['dropped']} lost" if counts["dropped"] else ""))
@@ -191,3 +199,35 @@ def run(ctx: click.Context, /, box: str, command: tuple[str, ...], folder: str |
 
 
 lab.add_command(matrix)
+
+
+@lab.command("record", options_metavar="[OPTIONS]")
+@click.argument("box")
+@click.option("-o", "--out", "out", required=True, metavar="DIR", help="The case's folder, like pcaps/match/my-box; must not be there yet.")
+@click.option("--repetitions", type=click.IntRange(1, 100), default=2, show_default=True, help="Trials for each name.")
+@click.option("--about", metavar="TEXT", help="One sentence that says what the case shows; the box's own unless given.")
+@_conditions
+@click.pass_context
+def record(ctx: click.Context, /, box: str, out: str, repetitions: int, about: str | None, **options: Any) -> None:
+    """Record a case for pcaps/: both captures, a draft of what must come out, and where it is from.
+
+    \b
+    dpiprobe lab record gfw-reset-triple -o pcaps/match/my-triple --seed 7
+    dpiprobe cases run my-triple
+    """
+    import shlex
+    from pathlib import Path
+
+    from dpiprobe.lab import catalogue
+    from dpiprobe.lab.record import record as record_case
+
+    say = voice(ctx)
+    made = _options(**options)
+    if ctx.get_parameter_source("body") is click.core.ParameterSource.DEFAULT:
+        made["body"] = None
+    title = about or f"{catalogue.says(box)}, recorded in the lab."
+    words = ["dpiprobe", "lab", "record", *sys.argv[sys.argv.index("record") + 1 :]] if "record" in sys.argv else ["dpiprobe", "lab", "record", box]
+    done = record_case(_box(box), Path(out), made, title=title, command=shlex.join(words), repetitions=repetitions, told=say.detail)
+    say.note(f"{done.folder}: {done.packets['test.pcap']} and {done.packets['server.pcap']} packets; {done.verdict}, {done.technique}, {done.signature}")
+    say.note("read expect.yaml: it says what came out, not what is true")
+    click.echo(str(done.folder))

@@ -18,7 +18,7 @@ HEADS = ("box", "probed", "client's view", "both ends", "technique", "signature"
 LEGEND = """\
 client's view      what you would have in the field, over all trials of the name
 both ends          the same with what the lab recorded at the server; where one side alone cannot say, it shows what each says
-reaction, RTT      from the ClientHello to the first forged packet; the smallest round trip to the server, which an answer of its own takes
+reaction, RTT      from the ClientHello to the first forged packet; the smallest round trip to the server, sooner than which it cannot answer
 evidence packets   numbers in the client's capture, as in Wireshark; of the first flow with that verdict
 named              whether technique and signature are those of the box that stood there, which no verdict knows
 contested          forged packets were seen, and the genuine answer won the race

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dpiprobe import __version__
 from dpiprobe.lab.session import available
 from tests.conftest import require
 
@@ -40,6 +41,12 @@ def test_run_gives_the_command_the_names_and_returns_its_code(tmp_path: Path) ->
     done = dpiprobe("lab", "run", "none", "--blocked", "a.example", "--capture", str(tmp_path), "--", "sh", "-c", 'echo "$DPIPROBE_LAB_BLOCKED"; exit 5')
     assert (done.returncode, done.stdout) == (5, "a.example\n")
     assert (tmp_path / "client.pcapng").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("lab_here")
+def test_this_program_is_found_inside_also_where_its_venv_is_not_active() -> None:
+    done = dpiprobe("lab", "run", "none", "--", "dpiprobe", "--version", PATH="/usr/bin:/bin")
+    assert (done.returncode, done.stdout) == (0, f"dpiprobe {__version__}\n"), done.stderr
 
 
 @pytest.mark.usefixtures("lab_here")
