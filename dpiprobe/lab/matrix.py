@@ -4,7 +4,7 @@ Rules of this file:
 - A trial is a (box, condition, seed); it repeats itself alone from these three. Nothing is tried twice, nothing is left out.
 - The explanation sees two captures and the plan. The box's name, the block and the truth stay on this side.
 - Two views are graded: the client's capture alone, and both ends'. Grades: `exact` (technique in full depth), `coarse` (a true parent of it),
-  `possible` (not blamed, but named among what it could be), `insufficient`, `down`, `ok` (missed), `wrong`
+  `possible` (not blamed, but named among what it could be; right for what hits every name alike), `insufficient`, `down`, `ok` (missed), `wrong`
   (blocked or contested with another technique). On innocents `blocked` or `contested`, of any name or flow, is an accusation.
 """
 
@@ -92,8 +92,8 @@ class Boxes:
         return name
 
     def fits(self, name: str, where: Condition) -> bool:
-        """Whether the box can do its work there: one that needs the server's packets cannot where it does not see them."""
-        return not (where.one_way and self.truths[name].both_ways)
+        """Whether the box can do its work there: one that needs the server's packets cannot where it does not see them, some need other hellos."""
+        return not self.truths[name].idle and not (where.one_way and self.truths[name].both_ways)
 
 
 def tasks(all_boxes: Boxes, names: Sequence[str], conditions: Sequence[str], repetitions: int, seed: int) -> list[Task]:

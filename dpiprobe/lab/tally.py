@@ -53,10 +53,10 @@ def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: I
     return {
         "runs": len(results),
         "connections": sum(r.connections for r in results),
-        "conditions": [_shares(name, group) for name, group in _by(boxes, lambda r: r.condition)],
-        "boxes": [{**_shares(name, group), "technique": sorted(truths[name].techniques)} for name, group in _by(boxes, lambda r: r.name)],
-        "up_to_2_percent": _shares("up to 2 %", [r for r in boxes if condition(r.condition).mean_loss <= MILD + 1e-9]),
-        "at_5_percent": _shares("5 %", [r for r in boxes if MILD + 1e-9 < condition(r.condition).mean_loss <= HARSH + 1e-9]),
+        "conditions": [_shares(name, group, truths) for name, group in _by(boxes, lambda r: r.condition)],
+        "boxes": [{**_shares(name, group, truths), "technique": sorted(truths[name].techniques)} for name, group in _by(boxes, lambda r: r.name)],
+        "up_to_2_percent": _shares("up to 2 %", [r for r in boxes if condition(r.condition).mean_loss <= MILD + 1e-9], truths),
+        "at_5_percent": _shares("5 %", [r for r in boxes if MILD + 1e-9 < condition(r.condition).mean_loss <= HARSH + 1e-9], truths),
         "technique": {view: _confusion(boxes, lambda r: _truth(truths, r), lambda v: v.technique, view) for view in VIEWS},
         "verdict": {view: _confusion(boxes, lambda r: _truth(truths, r), lambda v: v.verdict, view) for view in VIEWS},
         "position": {view: _confusion(boxes, lambda r: "/".join(sorted(truths[r.name].positions)), lambda v: v.position, view) for view in VIEWS},
@@ -64,9 +64,9 @@ def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: I
         "deployments": _deployments([r for r in boxes if r.name in own]),
         "foreign": [_where(r) | {"signature": r.foreign} for r in boxes if r.foreign],
         "box_accusations": [_where(r) | {"accused": r.accused} for r in boxes if r.accused],
-        "not_right": _not_right(boxes),
+        "not_right": _not_right(boxes, truths),
         "innocents": _innocents(innocents),
-        "misses": [_miss(r, truths) for r in boxes if r.both.grade not in ("exact", "coarse")],
+        "misses": [_miss(r, truths) for r in boxes if not _right(r, "both", truths)],
     }
 
 
@@ -89,17 +89,23 @@ def _by(results: Sequence[Result], key: Callable[[Result], str]) -> list[tuple[s
     return list(groups.items())
 
 
-def _shares(name: str, group: Sequence[Result]) -> dict[str, Any]:
-    """Grades of a group in each view, with the share that is right (`exact` or `coarse`) and its bounds."""
+def _shares(name: str, group: Sequence[Result], truths: Mapping[str, Truth]) -> dict[str, Any]:
+    """Grades of a group in each view, with the share that is right and its bounds."""
     out: dict[str, Any] = {"name": name, "runs": len(group)}
     for view in VIEWS:
         grades = Counter(_view(r, view).grade for r in group)
-        right = grades["exact"] + grades["coarse"]
+        right = sum(_right(r, view, truths) for r in group)
         bounds = interval(right, len(group))
         out[view] = {
             "grades": {grade: grades[grade] for grade in GRADES}, "right": right / len(group) if group else None, "from": bounds[0], "to": bounds[1],
         }  # fmt: skip
     return out
+
+
+def _right(result: Result, view: str, truths: Mapping[str, Truth]) -> bool:
+    """`exact` or `coarse`; for what hits every name alike the possibility is all that may be said (design section 4)."""
+    grade = _view(result, view).grade
+    return grade in ("exact", "coarse") or (grade == "possible" and truths[result.name].all_names)
 
 
 def _view(result: Result, view: str) -> View:
@@ -120,10 +126,10 @@ def _deployments(results: Sequence[Result]) -> dict[str, Any]:
     return {"runs": len(shown), "own_signature": won}
 
 
-def _not_right(results: Sequence[Result]) -> dict[str, Any]:
+def _not_right(results: Sequence[Result], truths: Mapping[str, Truth]) -> dict[str, Any]:
     out = {}
     for view in VIEWS:
-        missed = [_view(r, view) for r in results if _view(r, view).grade not in ("exact", "coarse")]
+        missed = [_view(r, view) for r in results if not _right(r, view, truths)]
         out[view] = {"runs": len(missed), "insufficient": sum(v.verdict == "insufficient" for v in missed), "blamed": sum(v.verdict in BLAME for v in missed)}
     return out
 

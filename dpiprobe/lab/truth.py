@@ -19,15 +19,16 @@ _FIN, _RST = 0x01, 0x04
 @dataclass(frozen=True, slots=True)
 class Truth:
     """techniques: those that are right in full depth · positions · http: the trigger is an HTTP request · both_ways: it needs to see the server's packets
-    page: it shows only while a page is fetched · punishes: technique of later connections, None without residual punishment"""
+    all_names: it acts on every name (an address, or any hello), so no control can work and design section 4 asks for no more than its possibility
+    punishes: technique of later connections, None without residual punishment · idle: why the prober's plan never sets it off, else empty"""
 
     techniques: frozenset[str]
     positions: frozenset[str]
     http: bool = False
     both_ways: bool = False
-    page: bool = False
-    address: bool = False
+    all_names: bool = False
     punishes: str | None = None
+    idle: str = ""
 
 
 def truth_of(node: object) -> Truth:
@@ -39,8 +40,8 @@ def truth_of(node: object) -> Truth:
     held = emulation.hello == "drop" or any(t.startswith(("proxy", "mitm", "throttle", "drop", "rst.rewrite")) for t in techniques)
     positions = {"in-path"} if held else {"on-path"}
     return Truth(
-        techniques, frozenset(positions), kind == "http_request", _both_ways(emulation), emulation.throttle is not None or _late(emulation),
-        kind.startswith("syn"), f"residual.{emulation.residual.what}" if emulation.residual else None,
+        techniques, frozenset(positions), kind == "http_request", _both_ways(emulation), emulation.trigger.by_address or emulation.trigger.names == "any",
+        f"residual.{emulation.residual.what}" if emulation.residual else None, _idle(emulation),
     )  # fmt: skip
 
 
@@ -51,8 +52,25 @@ def _both_ways(emulation: Emulation) -> bool:
     return terminates or acts_on_answers or sends_on_answers or emulation.throttle is not None or emulation.rewrite is not None
 
 
+def _idle(emulation: Emulation) -> str:
+    trigger = emulation.trigger
+    if trigger.extension is not None:
+        return "the plan's hellos carry no ESNI or ECH"
+    if trigger.bare_header:
+        return "the client's segments carry timestamps"
+    if trigger.direction == "inbound":
+        return "the client opens all connections"
+    return "the plan asks other ports" if trigger.ports is not None and not trigger.ports & {80, 443} else ""
+
+
+_ANSWERED = 2
+"""Packets of the server after the hello from which on something of its answer has passed: the first is the acknowledgement."""
+
+
 def _late(emulation: Emulation) -> bool:
-    return bool(emulation.then.after_bytes) and (emulation.then.to_client == "drop" or emulation.then.to_server == "drop")
+    then = emulation.then
+    after = bool(then.after_bytes) or (then.after_packets is not None and then.after_packets.low >= _ANSWERED)
+    return after and (then.to_client == "drop" or then.to_server == "drop")
 
 
 def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:

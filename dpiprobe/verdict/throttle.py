@@ -2,7 +2,8 @@
 
 Rules of this file:
 - Only designated controls (a plan or `--control`) are compared: other names of a foreign capture serve other content.
-- Only transfers of similar size; where the control's path loses packets too, nothing is said: loss is slow for everybody.
+- Only transfers of similar size. Loss is slow for everybody: where the control's path loses packets too, only a queue that the control does not
+  have, or drops that nearly all flows of the name wait for and no control does, still say something.
 - Slow by queueing is `throttle.shape`, slow by drops (holes filled late) `throttle.police`. What shows neither queue nor drops may be slow
   at the server itself, which makes its pages as slowly as it likes: that is no finding.
 """
@@ -73,21 +74,25 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
         return {}
     if sum(rate <= SLOW_FRACTION * middle for rate in rates[0]) < NEARLY_ALL * len(slow):
         return {}
-    if _repeated(sent_again.data, observed, good) > LOSSY:
-        return {}
-    policed = sum(_dropped(observed, f, int(sent_again.data[f])) for f in slow) >= POLICED_FLOWS
-    technique = "throttle.police" if policed else "throttle.shape"
     tick = clock_tick(observed, [*slow, *good])
+    waited = {f: queueing(observed, f, tick) for f in [*slow, *good]}
+    queued = {f for f in slow if waited[f] >= max(int(observed.server_rtt[f]), LEAST_QUEUE)}
+    dropped = {f for f in [*slow, *good] if _dropped(observed, f, int(sent_again.data[f]))}
+    lossy = _repeated(sent_again.data, observed, good) > LOSSY
+    if lossy and (len(queued) < NEARLY_ALL * len(slow) or 2 * median(waited[f] for f in good) > min(waited[f] for f in queued)):
+        queued = set()  # whatever waits behind lost packets waits for everybody
+    policed = not queued and len(dropped & {*slow}) >= (NEARLY_ALL * len(slow) if lossy else POLICED_FLOWS) and not (lossy and dropped & {*good})
+    if lossy and not queued and not policed:
+        return {}
+    technique = "throttle.police" if policed else "throttle.shape"
     out: dict[int, Evidence] = {}
     for f in slow:
         rate = float(goodput.data[f])
         if rate <= SLOW_FRACTION * middle:
             reason = f"{rate / 1000:.1f} kB/s against {middle / 1000:.1f} kB/s for the control (median of {len(good)}; exact one-sided p = {p:.3f})"
-            waited = 0 if policed else queueing(observed, f, tick)
-            queued = waited >= max(int(observed.server_rtt[f]), LEAST_QUEUE)
-            if queued:
-                reason += f"; what the server sent waited up to {waited / 1e6:.0f} ms on the way"
-            out[f] = Evidence("goodput", technique, _data_ends(observed, f), reason, policed or queued)
+            if f in queued:
+                reason += f"; what the server sent waited up to {waited[f] / 1e6:.0f} ms on the way"
+            out[f] = Evidence("goodput", technique, _data_ends(observed, f), reason, policed or f in queued)
     return out
 
 
