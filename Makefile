@@ -12,11 +12,11 @@ DEMO ?=
 TEST ?= -n auto
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check env clean
+.PHONY: help demo test check env lab-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo ## probe boxes in a lab on this machine and name what they do
 	@$(BIN)/dpiprobe demo $(DEMO)
@@ -30,6 +30,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, and the check of all signa
 	@$(BIN)/dpiprobe signatures check
 
 env: $(VENV)/.installed-dev ## create the environment for working on the project
+
+lab-real: ## as root on Debian: install real middleboxes and servers for the lab (nftables iptables dsniff haproxy sslsplit squid mitmproxy nginx gnutls)
+	@sh .ci/lab-real
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -102,6 +102,11 @@ def rows() -> list[Row]:
     return found + [Row(program.name, None, program.technique, program.says, None, program.lacks()) for program in PROGRAMS]
 
 
+def says(name: str) -> str:
+    """What a box is, in words; its name where nobody says more."""
+    return next((row.says for row in rows() if name in (row.name, row.signature)), name)
+
+
 def from_database() -> dict[str, Mapping[str, object]]:
     """The `emulate:` blocks of the signatures that come with the program, by id; SignatureError where a file of them is wrong."""
     from dpiprobe.signature.database import load
