@@ -65,7 +65,7 @@ def check_behaviour(folder: Path, cases: Sequence[Case], also: Iterable[Signatur
     for signature, document in found:
         out += _examples(signature, document, ran)
         out += _innocents(signature, document, ran.values())
-    out += _one_winner(dict((s.id, (s, d)) for s, d in found), ran.values())
+    out += _one_winner({s.id: (s, d) for s, d in found}, ran.values())
     return out
 
 

@@ -1,4 +1,4 @@
-"""`dpiprobe signatures list|show|check|features`: what is in the signature database, and the words it is written in."""
+"""`dpiprobe signatures list|show|check|draft|features`: what is in the signature database, and the words it is written in."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a l
 
 @click.group()
 def signatures() -> None:
-    """List, show and check the signatures; print their vocabulary.
+    """List, show, check and draft signatures; print their vocabulary.
 
     \b
     Examples:
       dpiprobe signatures list
       dpiprobe signatures show gfw-reset-triple
       dpiprobe signatures check my-signatures/
+      dpiprobe signatures draft capture.pcapng --flow 12 > new-signature.yaml
       dpiprobe signatures features
     """
 
@@ -113,6 +114,38 @@ def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bo
     if not as_json:
         over = f" over {ran} cases" if ran else ""
         click.echo(f"{len(signature_files(where))} signatures, no problem{over}")
+
+
+@signatures.command()
+@click.argument("capture", metavar="CAPTURE")
+@click.option("--flow", "numbers", type=click.IntRange(min=1), multiple=True, required=True, metavar="N", help="Flows of one behaviour; may be repeated.")
+@click.option("--control", "controls", multiple=True, metavar="NAME", help="A name known to work, as for analyze; may be repeated.")
+@click.option("--id", "identity", default="new-signature", metavar="ID", help="What the signature will be called.")
+@FOLDER
+def draft(capture: str, numbers: tuple[int, ...], controls: tuple[str, ...], identity: str, folder: str | None) -> None:
+    """Draft a signature of what no device claims in a flow: commented YAML, ready to edit. Several flows show what is constant.
+
+    \b
+    Example:
+      dpiprobe signatures draft capture.pcapng --flow 12 --flow 15 --id my-device > my-device.yaml
+    """
+    from dpiprobe.capture.read import read_capture
+    from dpiprobe.errors import UsageError
+    from dpiprobe.explain import explain
+    from dpiprobe.signature.draft import draft as draft_signature
+
+    explanation = explain(read_capture(capture), database=_database(folder), controls=controls)
+    count = len(explanation.judgements)
+    for number in numbers:
+        if number > count:
+            raise UsageError(f"the capture has {count} flows, so there is no flow {number}; `dpiprobe analyze` numbers them")
+    matches = [m for found in explanation.matches.values() for m in found]
+    text = draft_signature(explanation.observed, matches, [n - 1 for n in numbers], identity)
+    if text is None:
+        claimed = sorted({m.signature for m in matches if m.flow + 1 in numbers and m.deployment})
+        who = f"{', '.join(claimed)} claims what is strange" if claimed else "nothing is strange"
+        raise UsageError(f"{who} in flow {', '.join(map(str, numbers))}, so there is nothing to draft; choose a flow that `dpiprobe analyze` does not explain")
+    click.echo(text, nl=False)
 
 
 @signatures.command()
