@@ -43,13 +43,14 @@ def demo(ctx: click.Context, out: str | None, repetitions: int, only: tuple[str,
     trouble = available()
     speak = voice(ctx)
     if trouble is not None:
+        from dpiprobe.cases.case import default_folder
         from dpiprobe.cli.offline import explain_cases
 
-        speak.note("dpiprobe: no lab can be built here (the last line says why), so recorded cases are explained instead")
-        try:
+        if default_folder().is_dir():
+            speak.note("dpiprobe: no lab can be built here (the last line says why), so recorded cases are explained instead")
             explain_cases()
-        except UsageError as error:  # an installed package has no cases
-            speak.note(f"dpiprobe: {error}")
+        else:  # an installed package
+            speak.note("dpiprobe: no lab can be built here, and the recorded cases that would stand in for it come with the source alone")
         raise EnvironmentError_(trouble)
     folder = Path(out) if out is not None else Path("runs") / time.strftime("demo-%Y%m%dT%H%M%SZ", time.gmtime())
     if folder.exists() and any(folder.iterdir()):

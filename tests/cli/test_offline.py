@@ -26,5 +26,5 @@ def test_where_the_cases_are_missing_too_the_last_line_still_says_what_the_lab_l
     monkeypatch.setattr(case, "default_folder", lambda: tmp_path / "pcaps")
     assert main.run(["demo"]) == 3
     out, err = capsys.readouterr()
-    assert out == "" and "they come with the source" in err
+    assert out == "" and "come with the source alone" in err
     assert err.splitlines()[-1] == "dpiprobe: the lab needs the package pyroute2; install dpiprobe[lab]"
