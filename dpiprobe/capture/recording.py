@@ -74,9 +74,11 @@ class Recording:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[descriptor], env=environment,
             )  # fmt: skip
             self._tell(json.dumps(order))
-            if self._answer().get("ready") is not True:
+            answer = self._answer()
+            if answer.get("ready") is not True:
                 self._process.kill()
-                raise EnvironmentError_(f"the capture process did not start; is {path.parent} a folder that can be written to?")
+                why = f": {answer['error']}" if "error" in answer else ""
+                raise EnvironmentError_(f"the capture process did not start{why}; is {path.parent} a folder that can be written to?")
 
     def stop(self) -> Recorded:
         """End the recording and close its file. Raises EnvironmentError_ where the process was lost on the way."""
@@ -92,7 +94,8 @@ class Recording:
             self._process.kill()
             self._process.wait()
         if "frames" not in answer:
-            raise EnvironmentError_(f"the capture process was lost; {self.path} ends early and must not be taken as complete")
+            why = f": {answer['error']}" if "error" in answer else ""
+            raise EnvironmentError_(f"the capture process was lost{why}; {self.path} ends early and must not be taken as complete")
         self.result = Recorded(**answer)
         return self.result
 
@@ -169,4 +172,8 @@ def _record() -> None:
 
 
 if __name__ == "__main__":
-    _record()
+    try:
+        _record()
+    except OSError as error:  # a full disk, a folder that is gone: the caller says so in one line
+        print(json.dumps({"error": error.strerror or str(error)}), flush=True)
+        sys.exit(1)

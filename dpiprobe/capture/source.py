@@ -175,6 +175,8 @@ def open_source(source: str | Path | BinaryIO, name: str | None = None, data: by
         return Source(name or str(getattr(source, "name", "<stream>")), source, False)
     if str(source) == "-":
         return Source(name or "-", sys.stdin.buffer, False)
+    if not str(source):
+        raise InputError("the name of a capture is empty; name a file, or '-' for standard input.")
     path = Path(source)
     shown = name or str(source)
     try:

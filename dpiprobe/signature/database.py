@@ -88,8 +88,11 @@ def _contents(folder: Path) -> list[tuple[str, bytes]]:
         for name in names:
             if name.endswith(".yaml"):
                 path = f"{parent}/{name}"
-                with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a hundred files a start; Path.open costs as much as reading)
-                    found.append((path[cut:-5], file.read()))
+                try:
+                    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a hundred files a start; Path.open costs as much as reading)
+                        found.append((path[cut:-5], file.read()))
+                except OSError as error:
+                    raise UsageError(f"{path} cannot be read: {error.strerror}; change its permissions, or take it out of the folder") from None
     found.sort()
     return found
 

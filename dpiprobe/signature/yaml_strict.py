@@ -89,6 +89,9 @@ def read(text: str, file: str) -> Document:
     except yaml.YAMLError as error:
         document.problems.append(f"{file}:1:1: not YAML: {str(error).splitlines()[0]}")
         document.data = None
+    except RecursionError:
+        document.problems.append(f"{file}:1:1: lists or mappings inside one another without end; a signature has a few levels")
+        document.data = None
     return document
 
 

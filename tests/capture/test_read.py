@@ -65,6 +65,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_capture(tmp_path / "no.pcap")
 
 
+def test_an_empty_name() -> None:
+    with pytest.raises(InputError, match="the name of a capture is empty"):
+        read_capture("")
+
+
 def test_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a folder"):
         read_capture(tmp_path)

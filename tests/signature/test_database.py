@@ -95,3 +95,12 @@ def test_a_folder_that_is_none_or_empty_is_the_caller_s_mistake(tmp_path: Path) 
 
 def test_the_packaged_database_loads() -> None:
     assert len(load(packaged_folder(), cache=False)) >= 40
+
+
+def test_a_file_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refused)
+    with pytest.raises(UsageError, match=r"\.yaml cannot be read: Permission denied; change its permissions"):
+        load(folder)

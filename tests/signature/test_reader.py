@@ -214,3 +214,7 @@ def test_any_junk_in_any_place_is_a_problem_and_never_an_exception(data: st.Data
     place[path[-1]] = data.draw(JUNK)
     signature, problems, _ = read_signature(yaml.safe_dump(document, sort_keys=False), "x.yaml")
     assert problems or signature is not None
+
+
+def test_a_file_without_bottom_is_a_problem() -> None:
+    assert read_signature("[" * 100_000, "x.yaml")[1] == ["x.yaml:1:1: lists or mappings inside one another without end; a signature has a few levels"]
