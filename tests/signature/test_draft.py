@@ -31,7 +31,8 @@ def drafted(explanation: Explanation, *flows: int) -> tuple[Signature, str]:
 @pytest.mark.parametrize(
     "case",
     ["gfw-triple", "gfw-bare", "henan-reset", "iran-reset", "iran-page", "tcpkill", "packetlogic-block", "packetlogic-redirect", "reserved-bits",
-     "geneva-resets", "forged-fin", "forged-alert", "forged-page", "hello-dropped", "hello-prohibited", "syn-prohibited", "gfw-443-syn", "surf-safely", "resets-two-acks"],
+     "geneva-resets", "forged-fin", "forged-alert", "forged-page", "hello-dropped", "hello-prohibited",
+     "syn-prohibited", "gfw-443-syn", "surf-safely", "resets-two-acks"],
 )  # fmt: skip
 def test_a_draft_matches_the_flow_that_it_was_made_from(case: str) -> None:
     explanation = explain(read_capture(ROOT / "pcaps" / "match" / case / "test.pcap"), database=NOBODY)
