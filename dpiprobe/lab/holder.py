@@ -37,6 +37,10 @@ _MAX_FDS = 16
 Message = dict[str, Any]
 
 
+class NotStarted(Exception):
+    """A real program refused; its text says why."""
+
+
 def main() -> None:
     """Entry: arguments are the control socket's and the parent's pidfd number, or `--check`."""
     if sys.argv[1:] == ["--check"]:
@@ -59,6 +63,9 @@ def main() -> None:
         os.close(parent)
         try:
             Init(control, hold, how).run()
+        except NotStarted as problem:
+            with contextlib.suppress(OSError):
+                control.send(json.dumps({"event": "lacking", "error": str(problem)}).encode())
         except Exception as problem:
             traceback.print_exc()
             with contextlib.suppress(OSError):
@@ -139,7 +146,7 @@ class Init:
         for pipe in self.keep:
             answer = pipe.recv(MESSAGE_LIMIT)
             if answer != b'"ready"':
-                raise RuntimeError(json.loads(answer)["error"] if answer else "a node process did not start")
+                raise NotStarted(json.loads(answer)["error"]) if answer else RuntimeError("a node process did not start")
         self.box_pipe = None if real else self.keep[-1]
         self.send({"event": "ready", "how": self.how})
         while True:

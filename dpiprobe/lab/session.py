@@ -189,6 +189,8 @@ class Lab:
             if self._state != "ready":
                 if self._state == "refused":
                     raise EnvironmentError_(why(self._trouble))
+                if self._state == "lacking":
+                    raise EnvironmentError_(f"the lab did not start: {self._trouble}")
                 raise EnvironmentError_(f"the lab did not start ({self._trouble or 'no answer'}); see the lines above")
         except BaseException:
             self.close()
@@ -372,7 +374,7 @@ class Lab:
                 match message.get("event"):
                     case "ready":
                         self._state, self.how = "ready", message["how"]
-                    case "refused" | "broken" as state:
+                    case "refused" | "broken" | "lacking" as state:
                         self._state, self._trouble = state, message["error"]
                     case "exit":
                         self._exits[message["pid"]] = message["status"]
