@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dpiprobe.wire.build import tcp_options
-from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, flight, record, server_hello
+from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, flight, hello_bytes, record, server_hello
 
 Story = Callable[..., Any]
 STORIES: dict[str, Story] = {}
@@ -508,3 +508,50 @@ def server_resets_three_retransmissions(scene: Scene, at: float, **settings: Any
     for _ in range(3):
         talk.wait(1).them("R", options=b"", window=0, ipid=0)
 
+
+
+# -- other protocols
+
+
+GET = b"GET / HTTP/1.1\r\nHost: odd.example\r\n\r\n"
+
+
+@innocent
+def hello_after_starttls(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().wait(50).them("PA", b"220 mx ESMTP\r\n").own("PA", b"STARTTLS\r\n")
+    talk.rtt_later("PA", b"220 go ahead\r\n").own("PA", hello_bytes("odd.example")).rtt_later("RA")
+
+
+@innocent
+def greeting_crosses_the_hello(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().wait(45).own("PA", hello_bytes("odd.example"))
+    talk.wait(6).them("PA", b"220 ftp ready\r\n", ack=talk.us.next - len(hello_bytes("odd.example"))).own("A").wait(44).them("RA")
+
+
+@innocent
+def request_timeout_page_crosses_the_request(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().wait(30_000).own("PA", GET).wait(4)
+    talk.them("FPA", b"HTTP/1.1 408 Request Timeout\r\n\r\n<html><title>408</title></html>", ack=talk.us.next - len(GET)).own("A").own("FA")
+
+
+@innocent
+def idle_reset_crosses_a_later_request(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake()
+    for _ in range(2):
+        talk.own("PA", GET).rtt_later("PA", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").own("A")
+    talk.wait(60_000).own("PA", GET).wait(3).them("RA", ack=talk.us.next - len(GET))
+
+
+@innocent
+def proxy_forbids_a_connect(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().own("PA", b"CONNECT odd.example:443 HTTP/1.1\r\nHost: odd.example:443\r\n\r\n")
+    talk.rtt_later("FPA", b"HTTP/1.1 403 Forbidden\r\n\r\n<html><title>Denied</title></html>").own("A").own("FA").rtt_later("A")
+
+
+@innocent
+def upload_refused_half_way(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().own("PA", b"POST / HTTP/1.1\r\nHost: odd.example\r\nContent-Length: 90000\r\n\r\n")
+    for _ in range(5):
+        talk.own("A", b"q" * 1400)
+    talk.rtt_later("FPA", b"HTTP/1.1 413 Content Too Large\r\n\r\n").own("A", b"q" * 1400).wait(3)
+    talk.them("R", options=b"", window=0, ipid=0).them("R", options=b"", window=0, ipid=0, seq=talk.server.next)
