@@ -29,6 +29,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, and the check of all signa
 	@$(BIN)/mypy --strict
 	@$(BIN)/dpiprobe signatures check
 
+docs: $(VENV)/.installed-dev ## write the generated pages: signatures, features, confusion table, schema (counts with DPIPROBE_CORPUS)
+	@$(BIN)/python -m dpiprobe.report.signature_pages docs
+
 env: $(VENV)/.installed-dev ## create the environment for working on the project
 
 lab-real: ## as root on Debian: install real middleboxes and servers for the lab (nftables iptables dsniff haproxy sslsplit squid mitmproxy nginx gnutls)

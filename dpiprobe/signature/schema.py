@@ -18,7 +18,9 @@ from dpiprobe.signature.words import CONFIDENCES, CONTROL_STATES, MECHANISMS, OU
 Schema = dict[str, Any]
 ADDRESS = "https://json-schema.org/draft/2020-12/schema"
 TEXT: Schema = {"type": "string", "minLength": 1}
-NUMBERS = r"^(exactly |at least |at most |more than |less than |not )?-?(0x[0-9a-fA-F]+|[0-9.]+)( ?[a-zA-Z/]+)?( to -?(0x[0-9a-fA-F]+|[0-9.]+)( ?[a-zA-Z/]+)?)?$"
+_NUMBER = r"-?(0x[0-9a-fA-F]+|[0-9.]+)( ?[a-zA-Z/]+)?"
+NUMBERS = rf"^(exactly |at least |at most |more than |less than |not )?{_NUMBER}( to {_NUMBER})?$"
+"""What `values.py` reads as a number, a range, a duration or a rate, roughly."""
 
 
 def json_schema() -> Schema:
