@@ -12,7 +12,7 @@ DEMO ?=
 TEST ?= -n auto
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check env lab-real clean
+.PHONY: help demo test check docs env lab-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
