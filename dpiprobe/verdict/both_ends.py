@@ -19,6 +19,7 @@ from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.evidence import content_technique
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
+from dpiprobe.verdict.silence import LEAST_MTU
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import FIN, RST
 
@@ -45,6 +46,7 @@ def compare_ends(near: Observed, far: Observed, outcomes: Sequence[Outcome]) -> 
             out[f] = _pair(view, FlowView(far, partners[f]), outcomes[f])
         elif proxied or hellos:
             out[f] = _unpaired(view, far, hellos, proxied, outcomes[f])
+    _once_only(near, out, outcomes)
     return out
 
 
@@ -75,14 +77,22 @@ def _random(observed: Observed, f: int) -> bytes | None:
     return body[at : at + 32] if len(body) >= at + 32 else None
 
 
-def _hellos(far: Observed) -> dict[bytes, int]:
-    return {random: g for g in range(len(far.flows)) if (random := _random(far, g)) is not None}
+def _name(observed: Observed, f: int) -> str | None:
+    trigger = observed.flows.triggers[f]
+    return trigger.server_name if trigger else None
 
 
-def _relayed(near: Observed, f: int, hellos: dict[bytes, int]) -> int | None:
-    """The far flow that carries the same hello in another connection."""
+Hellos = dict[tuple[bytes, str | None], int]
+
+
+def _hellos(far: Observed) -> Hellos:
+    return {(random, _name(far, g)): g for g in range(len(far.flows)) if (random := _random(far, g)) is not None}
+
+
+def _relayed(near: Observed, f: int, hellos: Hellos) -> int | None:
+    """The far flow that carries the same hello, name included, in another connection (a prober may send one hello with several names)."""
     random = _random(near, f)
-    return hellos.get(random) if random is not None else None
+    return hellos.get((random, _name(near, f))) if random is not None else None
 
 
 def _pair(near: FlowView, far: FlowView, outcome: Outcome) -> Ends:
@@ -137,10 +147,32 @@ def _answer_on_the_way(near: FlowView, far: FlowView, ends: Ends) -> None:
     sent = [s for s in far.server_words if far.length[far.at(s)] and far.offset[far.at(s)] <= 0 < far.end[far.at(s)]]
     if near.answer >= 0 or len(sent) < UNACKED_COPIES or far.when(sent[-1]) - far.when(sent[0]) < UNACKED_SPAN:
         return
+    if min(far.packet(s, "ip_length") for s in sent) > max(LEAST_MTU, _largest_arrival(near)):
+        return  # a path that loses large packets would do
     ends.direction = "to-client"
     numbers = [far.number(s) for s in sent]
     reason = f"the server sent its answer {len(sent)} times (packets {_list(numbers)} of its capture); none reached the client"
     ends.evidence.append(Evidence("lost-between-the-ends", "drop.answer", [near.hello, near.ack_end], reason, True, "high", server_packets=numbers))
+
+
+def _largest_arrival(near: FlowView) -> int:
+    """Bytes of IP of the largest packet that this server ever got through to the client."""
+    flows = near.flows
+    rows = (flows.server[flows.flow] == flows.server[near.f]) & (flows.origin == SERVER)
+    return int(flows.packets.ip_length[flows.row[rows]].max(initial=0))
+
+
+def _once_only(near: Observed, out: dict[int, Ends], outcomes: Sequence[Outcome]) -> None:
+    """What was lost between the ends in one trial alone, of a name that worked in others, a path does that is dead for a while."""
+    flows = near.flows
+    groups: dict[tuple[int, int, int, str | None], list[int]] = defaultdict(list)
+    for f, trigger in enumerate(flows.triggers):
+        groups[int(flows.client[f]), int(flows.server[f]), int(flows.server_port[f]), trigger.server_name if trigger else None].append(f)
+    for group in groups.values():
+        lost = [(f, e) for f in group if f in out for e in out[f].evidence if e.kind == "lost-between-the-ends"]
+        if len({f for f, _ in lost}) == 1 and any(outcomes[f].word == "worked" for f in group):
+            lost[0][1].sufficient = False
+            lost[0][1].reason += "; in this trial alone, while the name worked in others"
 
 
 def _received_not_sent(receiver: FlowView, sender: FlowView, origin: int) -> list[int]:
@@ -187,6 +219,8 @@ def _forged_in_the_servers_name(near: FlowView, far: FlowView, forged: list[int]
         technique = "rst.on-path"
     elif is_reset and near.hello_done >= 0 and far.hello_done < 0:
         technique = "rst.in-path"
+    elif is_reset and near.hello < 0:
+        technique = "address.rst"
     numbers = [near.number(s) for s in forged]
     reason = f"the client received packets {_list(numbers)} in the server's name; the server's own capture does not hold them: it never sent them"
     if technique == "rst.rewrite":
@@ -203,7 +237,7 @@ def _rewritten(near: FlowView, far: FlowView, slot: int) -> bool:
     return bool(same)
 
 
-def _unpaired(near: FlowView, far: Observed, hellos: dict[bytes, int], proxied: list[int], outcome: Outcome) -> Ends:
+def _unpaired(near: FlowView, far: Observed, hellos: Hellos, proxied: list[int], outcome: Outcome) -> Ends:
     """A connection of the client that the server never had: TCP ended on the way."""
     ends = Ends()
     if near.syn_ack < 0 or near.hello < 0:

@@ -42,9 +42,11 @@ def test_a_small_matrix_is_right_and_accuses_nobody(boxes: Boxes) -> None:
         ("certificate-own", "bursts-2", 4),  # bad moments of one flow
         ("late-all", "loss-5", 3), ("paced-one", "loss-5", 3), ("stall-one", "loss-2", 2),  # losses that only the test flows met
         ("slow-one", "bursts-8", 2), ("stall-one", "reorder", 2),  # slow by itself, on a bad path
+        ("half-one", "black-hole", 5), ("late-one-hello", "black-hole", 5),  # answers too large for the path
+        ("late-one-http", "outage", 2),  # a path that was dead once
     ],
 )  # fmt: skip
-def test_who_was_once_called_throttled_and_was_not(name: str, where: str, seed: int, boxes: Boxes) -> None:
+def test_who_was_once_accused_and_had_done_nothing(name: str, where: str, seed: int, boxes: Boxes) -> None:
     assert room.run_task(Task("innocent", name, where, seed), boxes).accused == []
 
 
