@@ -6,11 +6,12 @@ No I/O, clock or randomness in here: the same packets, plan and signatures give 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dpiprobe import __version__
 from dpiprobe.capture.model import Capture
+from dpiprobe.errors import InputError
 from dpiprobe.flow.flows import Flows
 from dpiprobe.flow.settle import settle
 from dpiprobe.observe.build import Observed, observe
@@ -65,7 +66,10 @@ def explain(
     first = first_pass(database, observed)
     views = Views(observed)
     outcomes = [outcome_of(views(f)) for f in range(len(flows))]
-    roles = roles_of(flows, plan if plan is not None else plan_in(capture.comments))
+    if plan is None:
+        plan, broken = _plan_of(capture)
+        capture = replace(capture, damage=[*capture.damage, broken]) if broken else capture
+    roles = roles_of(flows, plan)
     chosen = choose_controls(observed, outcomes, roles, controls)
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first)))
     far = observe(settle(server_side.packets)) if server_side is not None else None
@@ -75,6 +79,14 @@ def explain(
     names = group_names(flows, judgements, chosen)
     partners = len(join(observed, far)) if far is not None else None
     return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash, partners)
+
+
+def _plan_of(capture: Capture) -> tuple[Plan | None, str | None]:
+    """The plan in a capture's comments; else why it cannot be used: the packets are worth an explanation without it."""
+    try:
+        return plan_in(capture.comments), None
+    except InputError as problem:
+        return None, f"explained without its plan: {problem}"
 
 
 def roles_of(flows: Flows, plan: Plan | None) -> list[str | None]:
