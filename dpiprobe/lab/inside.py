@@ -6,10 +6,11 @@ Rules of this file: handles only; each asks the lab it belongs to, and stays har
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -64,6 +65,13 @@ class LabCapture:
     number: int
     files: dict[str, Path]
     counts: dict[str, dict[str, int]] | None = None
+    memory: list[int] = field(default_factory=list)  # descriptors that keep files without a folder
+
+    def __del__(self) -> None:
+        for fd in self.memory:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+        self.memory = []
 
     def stop(self, settle: float = 0.0) -> dict[str, dict[str, int]]:
         """Write everything and close; waits `settle` seconds first (what is on the way takes the path's delay)."""

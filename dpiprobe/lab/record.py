@@ -4,7 +4,7 @@ Rules of this file:
 - The case is an ordinary one (`cases/case.py`): `test.pcap`, `server.pcap`, `expect.yaml`, `ORIGIN.md`. Captures are classic pcap with nanoseconds;
   the plan does not travel with them, so the allowed name is named as control.
 - The expectation is what the explanation *says*, not what the box is; a person reads it before it is believed, and the file says so.
-- What is written goes to a folder beside the target first and is renamed at the end: a case is there whole, or not at all.
+- While it records nothing is on disk; then the case is written to a folder beside the target and renamed: it is there whole, or not at all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dpiprobe.errors import EnvironmentError_, UsageError
+from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.session import Lab
 
 _FIELDS = ("server_name", "verdict", "because", "technique", "signature", "position")
@@ -48,18 +49,17 @@ def record(
     """
     if target.exists():
         raise UsageError(f"{target} is there already; choose another name")
+    settings = {"body": BODY, **{key: value for key, value in options.items() if value is not None}}
+    with Lab(box, **settings) as lab:
+        told(f"recording, seed {lab.seed}")
+        with lab.capture(None) as capture:
+            _probe(lab, repetitions, settings["body"])
+        seed, names, condition = lab.seed, [lab.allowed_name, *lab.blocked], lab.condition
+    lost = sum(count["dropped"] for count in (capture.counts or {}).values())
     target.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        settings = {"body": BODY, **{key: value for key, value in options.items() if value is not None}}
-        with Lab(box, **settings) as lab:
-            told(f"recording, seed {lab.seed}")
-            with lab.capture(work) as capture:
-                _probe(lab, work / "run", repetitions, settings["body"])
-            seed, names, condition = lab.seed, [lab.allowed_name, *lab.blocked], lab.condition
-        packets = {name: _as_pcap(work / f"{end}.pcapng", work / name) for end, name in (("client", "test.pcap"), ("server", "server.pcap"))}
-        lost = sum(count["dropped"] for count in (capture.counts or {}).values())
-        shutil.rmtree(work / "run", ignore_errors=True)
+        packets = {name: _as_pcap(capture.files[end], work / name) for end, name in (("client", "test.pcap"), ("server", "server.pcap"))}
         lead = _draft(work, names[0], names[1], title, database)
         (work / "ORIGIN.md").write_text(_origin(title, command, seed, repetitions, f"{condition.name}: {condition.says}", lost))
         work.chmod(0o755)
@@ -70,12 +70,14 @@ def record(
     return Recorded(target, packets, lead.get("verdict"), lead.get("technique"), lead.get("signature"))
 
 
-def _probe(lab: Lab, folder: Path, repetitions: int, body: int) -> None:
+def _probe(lab: Lab, repetitions: int, body: int) -> None:
+    """The ordinary command; what it writes beside its packets goes to a /run in memory that is gone with it."""
     done = lab.run_in("client", [
+        "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh",
         sys.executable, "-m", "dpiprobe", "probe", lab.server, "--name", lab.blocked[0], "--control", lab.allowed_name, "--handshake",
         "--get", f"/bytes/{body}", "--repetitions", str(repetitions), "--rate", "2", "--wait", "10", "--timeout", "8", "--seed", str(lab.seed & 0xFFFF),
-        "--vantage", "lab", "--out", str(folder), "--json",
-    ], capture_output=True, timeout=900)  # fmt: skip
+        "--vantage", "lab", "--out", "/run/probe", "--json",
+    ], env=package_environment(), capture_output=True, timeout=900)  # fmt: skip
     if done.returncode:
         words = (done.stderr.strip().splitlines() or ["nothing said"])[-1]
         raise EnvironmentError_(f"the prober failed inside the lab (exit {done.returncode}): {words}; 'dpiprobe doctor' says what this machine lacks")
@@ -96,7 +98,6 @@ def _as_pcap(source: Path, target: Path) -> int:
                 writer.packet(high << 32 | low, data[at + 28 : at + 28 + captured], whole)
                 count += 1
             at += length
-    source.unlink()
     return count
 
 

@@ -301,24 +301,32 @@ class Lab:
             raise RuntimeError(done.stderr)
         return done.stdout
 
-    def capture(self, folder: str | os.PathLike[str], nodes: Sequence[str] = ("client", "server")) -> LabCapture:
-        """Capture at these nodes into `folder/NODE.pcapng`, from now until `stop` or the end of a `with` block."""
+    def capture(self, folder: str | os.PathLike[str] | None, nodes: Sequence[str] = ("client", "server")) -> LabCapture:
+        """Capture at these nodes into `folder/NODE.pcapng`, from now until `stop` or the end of a `with` block.
+
+        Without a folder the captures stay in memory: `files` can be read as long as this process keeps the capture.
+        """
         for node in nodes:
             if node not in ("client", "server"):
                 raise UsageError(f"captures are taken at client and server, not at {node!r}")
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
-        files = {node: target / f"{node}.pcapng" for node in nodes}
         fds: list[int] = []
         try:
-            for file in files.values():
-                fds.append(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
+            if folder is None:
+                fds += [os.memfd_create(f"lab-{node}") for node in nodes]
+                files = {node: Path(f"/proc/{os.getpid()}/fd/{fd}") for node, fd in zip(nodes, fds, strict=True)}
+            else:
+                target = Path(folder)
+                target.mkdir(parents=True, exist_ok=True)
+                files = {node: target / f"{node}.pcapng" for node in nodes}
+                for file in files.values():
+                    fds.append(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644))
             number: int = self._ask({"op": "capture", "nodes": list(nodes)}, fds)["capture"]
+            memory, fds = (fds, []) if folder is None else ([], fds)
         finally:
             for fd in fds:
                 os.close(fd)
         self._captures.add(number)
-        return LabCapture(self, number, files)
+        return LabCapture(self, number, files, memory=memory)
 
     def truth(self) -> list[dict[str, Any]]:
         """What the box did, for tests and the matrix: `at` (monotonic ns), `kind` (trigger, inject, residual, ...), ports. Nothing that judges may read it."""
