@@ -1,7 +1,8 @@
 """One trial as a pure state machine: what happens to a connection goes in, what to do next comes out.
 
 Alone responsible for how long a connection is watched, which decides what a capture can prove: copies of an unacknowledged hello, the
-genuine answer behind a forged reset, the silence after an answer.
+genuine answer behind a forged reset, the silence after an answer. Where a server that has acknowledged everything falls silent, a FIN asks whether it
+can still be heard: the kernel of a server whose program hangs acknowledges it, a path that lets nothing more through does not.
 
 Rules of this file:
 - No socket, clock or randomness; times are monotonic nanoseconds that come with the events. The same events give the same commands.
@@ -138,7 +139,7 @@ class Machine:
     began: int
     pace: Pace
     dialogue: Dialogue
-    state: Literal["connecting", "speaking", "watching", "closing", "done"] = "connecting"
+    state: Literal["connecting", "speaking", "watching", "asking", "closing", "done"] = "connecting"
     account: Account = field(default_factory=Account)
     _until: int = 0
     _sent: int = 0
@@ -218,8 +219,10 @@ class Machine:
         if first:
             account.end, account.ended, account.error = event.how, self._since(event.at), event.error
         reply = self.dialogue.receive(b"") if event.how == "eof" and self.state == "speaking" else b""
-        if self.state == "closing":
+        if self.state == "closing" or (self.state == "asking" and event.how == "eof"):
             self._until = event.at
+        elif self.state == "asking":
+            self._until = event.at + self._patience(self.pace.after_end)
         elif first and not (event.how == "eof" and self.state == "watching"):
             # A reset, or a close in the middle: what the server itself has to say may still be on the way.
             self._watch(event.at + self._patience(self.pace.after_end))
@@ -231,10 +234,12 @@ class Machine:
         self.account.retransmissions, self._looked = event.retransmissions, event.at
         newly = self._unacknowledged and not event.unacknowledged
         self._unacknowledged = event.unacknowledged > 0
-        if self.state != "speaking":
+        if self.state == "asking" and newly:
+            self._until = event.at + self._close_time()
+        if self.state not in ("speaking", "asking"):
             return []
         if not event.unacknowledged:
-            if newly:
+            if newly and self.state == "speaking":
                 if self.account.hello_acknowledged is None:
                     self.account.hello_acknowledged = self._since(event.at)
                 self._until = max(self._sent, self._last_heard) + _ns(self.pace.answer)
@@ -247,6 +252,9 @@ class Machine:
             self._until = event.at
         return []
 
+    def _close_time(self) -> int:
+        return max(_ns(CLOSING), 2 * (self.account.rtt or 0))
+
     def _watch(self, until: int) -> None:
         self.state = self.account.stage = "watching"
         self._until = until
@@ -257,7 +265,12 @@ class Machine:
         account = self.account
         alive = account.end is None
         if self.state == "watching" and alive:
-            self.state, self._until = "closing", at + max(_ns(CLOSING), 2 * (account.rtt or 0))
+            self.state, self._until = "closing", at + self._close_time()
+            return [Shut()]
+        if self.state == "speaking" and alive and not self._unacknowledged:
+            account.end, account.ended = "timeout", self._since(at)
+            self.state = "asking"
+            self._said(at)
             return [Shut()]
         if self.state in ("connecting", "speaking") and alive:
             account.end, account.ended = "timeout", self._since(at)

@@ -137,14 +137,47 @@ def test_an_acknowledged_hello_may_be_answered_within_the_answer_time() -> None:
     machine = connected(Pace(answer=10, unacknowledged=5))
     machine.handle(Progress(120 * MS, 0, 0))
     assert machine.account.hello_acknowledged == 120 * MS
-    assert run_out(machine) == RTT + 10 * S
+    assert machine.handle(Tick(RTT + 10 * S)) == [Shut()]
+    assert machine.account.end == "timeout"
+
+
+def silent_after_an_answer() -> tuple[Machine, int]:
+    machine = connected(Pace(answer=10), enough=1000)
+    machine.handle(Progress(90 * MS, 0, 0))
+    machine.handle(Received(100 * MS, b"some of the page"))
+    at = machine.wake
+    assert machine.handle(Tick(at)) == [Shut()]
+    return machine, at
+
+
+def test_a_server_that_falls_silent_is_asked_by_a_fin_and_its_kernel_may_answer() -> None:
+    machine, at = silent_after_an_answer()
+    machine.handle(Progress(at + 50 * MS, 0, 0))
+    assert run_out(machine) == at + 50 * MS + S // 2
+
+
+def test_a_fin_that_nobody_acknowledges_is_watched_as_a_hello_is() -> None:
+    machine, began = silent_after_an_answer()
+    now = began
+    while machine.state == "asking":
+        now += 50 * MS
+        copies = sum(now - began >= later * MS for later in (250, 750, 1750, 3750))
+        ended = machine.handle(Progress(now, 1, copies))
+    assert ended == [Finish(abort=True)]
+    assert 3 * S <= now - began <= 5 * S
+
+
+def test_a_reset_in_answer_to_the_fin_is_watched_like_any() -> None:
+    machine, at = silent_after_an_answer()
+    machine.handle(Ended(at + 50 * MS, "reset"))
+    assert run_out(machine) == at + 50 * MS + S
 
 
 def test_an_exchange_that_goes_on_slowly_ends_at_the_transfer_time() -> None:
     machine = connected(Pace(answer=10, transfer=20), enough=1000)
     machine.handle(Progress(90 * MS, 0, 0))
     at = 100 * MS
-    while machine.state == "speaking":
+    while machine.state != "done":
         machine.handle(Received(at, b"x"))
         machine.handle(Progress(at, 0, 0))
         at += S
