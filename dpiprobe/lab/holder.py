@@ -354,7 +354,7 @@ def _real(config: Message, pipe: socket.socket, start: Callable[[Any], None]) ->
     from dpiprobe.lab.real.program import Place
 
     namespaces.private_run()
-    place = Place(tuple(config["blocked"]), topology.SERVER, body=config["body"])
+    place = Place(tuple(config["blocked"]), topology.SERVER, body=config["body"], tls=config["tls"])
     try:
         start(place)
     except (OSError, KeyError) as problem:

@@ -11,6 +11,7 @@ def _start(place: Place) -> None:
     hosts = "|".join(re.escape(name) for name in patterns(place))
     place.daemon(
         "mitmdump", "--mode", "transparent", "--listen-port", str(PROXY_PORT), "--set", f"confdir={place.folder}/mitmproxy", "--ssl-insecure",
+        "--set", f"tls_version_client_max=TLS{place.tls.replace('.', '_')}",
         "--allow-hosts", f"({hosts})", "--quiet", port=PROXY_PORT,
     )  # fmt: skip
     place.redirect(443)

@@ -29,12 +29,16 @@ def find(program: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a program runs and what it is to act on: `blocked` names, the `server`'s address, a private `folder` in memory."""
+    """Where a program runs and what it is to act on: `blocked` names, the `server`'s address, a private `folder` in memory.
+
+    tls: the newest version spoken in this lab, "1.2" or "1.3", by programs that can be told · body: bytes of a server's answer
+    """
 
     blocked: tuple[str, ...]
     server: str
     folder: Path = Path("/run")
     body: int = 1000
+    tls: str = "1.3"
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def write(self, name: str, text: str | bytes) -> str:
