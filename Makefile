@@ -9,10 +9,11 @@ SHELL := /bin/sh
 PYTHON ?=
 VENV ?= .venv
 DEMO ?=
+SOAK ?=
 TEST ?= -n auto
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check docs env lab-real clean
+.PHONY: help demo test check docs env lab-real soak clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -31,6 +32,10 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, and the check of all signa
 
 docs: $(VENV)/.installed-dev ## write the generated pages: signatures, features, confusion table, schema (counts with DPIPROBE_CORPUS)
 	@$(BIN)/python -m dpiprobe.report.signature_pages docs
+
+soak: $(VENV)/.installed-dev ## the whole matrix and 30,000 innocents on the virtual clock, seeded; about an hour (SOAK='--jobs 4 --seed 7')
+	@mkdir -p build
+	@$(BIN)/dpiprobe lab matrix --full --innocents 30000 --json build/matrix.json --html build/matrix.html $(SOAK)
 
 env: $(VENV)/.installed-dev ## create the environment for working on the project
 

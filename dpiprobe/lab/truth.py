@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from dpiprobe.signature.emulation import Emulation, Send, parse_emulation
 from dpiprobe.signature.mapping_reader import Draw
 
-_FIN, _RST = 0x01, 0x04
+_FIN, _RST, _ACK = 0x01, 0x04, 0x10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,8 @@ def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:
         return frozenset({"rst.rewrite"} if emulation.rewrite.flags & _RST else {"fin"})
     if address:
         sends = {_kind_of(send).split(".", maxsplit=1)[0] for send in emulation.send}
+        if not dropped and all(send.flags & _RST and not send.flags & _ACK for send in emulation.send):
+            return frozenset({"address.rst", "rst.on-path"})  # a client that waits for a SYN/ACK ignores it (RFC 9293 section 3.10.7.3), and goes on to the hello
         return frozenset({"address.rst" if "rst" in sends else "address.icmp" if "icmp" in sends else "address.drop"})
     kinds = {_kind_of(send) for send in emulation.send}
     told = {"rst.in-path" if kind == "rst" and dropped else "rst.on-path" if kind == "rst" else kind for kind in kinds}
