@@ -23,7 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from dpiprobe.cases.payload import application_data, server_flight
 from dpiprobe.errors import EnvironmentError_
+
+__all__ = ["OK_PAGE", "Connection", "Tape", "application_data", "server_flight"]
 
 START = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z in ns
 CLIENT_MAC, SERVER_MAC = "00:00:5e:00:53:01", "00:00:5e:00:53:02"  # RFC 7042 section 2.1.1, documentation
@@ -271,6 +274,24 @@ class Connection:
         self.gone = self.gone or (("R" in flags and seq is None) if believed is None else believed)
         return self
 
+    def spoofed(
+        self, flags: str, *, after: float, ttl: int, ipid: int, window: int = 0, df: bool = False, count: int = 1, gap: float = 0.05, ack: int | None = None
+    ) -> Self:
+        """Packets that claim to be the client's, as the server receives them; for captures taken there. Arguments as those of `forged`."""
+        self.wait(after)
+        for copy in range(count):
+            self.now += int(gap * MS) if copy else 0
+            ghost = Side(self.client, self.client_port, ttl, self.us.next, ipid, 0)
+            self._emit(ghost, self.them, flags, ghost.next, (self.them.next if ack is None else ack) if "A" in flags else ack, b"", [], window, ipid, df)
+        return self
+
+    def handshake_at_server(self) -> Self:
+        """SYN, SYN/ACK at once, ACK one round trip later: the handshake as a capture at the server has it."""
+        self.syn().wait(0.1)
+        self._send(self.them, "SA", ack=self.us.next, options=self._syn_options(self.them), ipid=0)
+        self.now += self.trip
+        return self._own("A")
+
     def client_fin(self) -> Self:
         """The client closes its side alone."""
         self.wait(0.5)
@@ -374,18 +395,3 @@ class Connection:
         if source is self.us:
             self._last_packet, self._last = packet, bytes(packet)
         self.tape.add(self.now, packet, outgoing=source is self.us)
-
-
-def server_flight(seed: str, size: int) -> bytes:
-    """A TLS 1.3 server's first flight: ServerHello (RFC 8446 section 4.1.3), change_cipher_spec, encrypted records; `size` bytes in all."""
-    noise = hashlib.shake_256(f"{seed}/server".encode()).digest(size + 256)
-    extensions = bytes.fromhex("002b00020304") + bytes.fromhex("00330024001d0020") + noise[32:64]
-    body = b"\x03\x03" + noise[:32] + b"\x00" + bytes.fromhex("130100") + len(extensions).to_bytes(2, "big") + extensions
-    message = b"\x02" + len(body).to_bytes(3, "big") + body
-    flight = b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message + bytes.fromhex("140303000101")
-    return flight + application_data(f"{seed}/certificate", max(size - len(flight), 64))
-
-
-def application_data(seed: str, size: int) -> bytes:
-    """One encrypted record of `size` bytes, header included (RFC 8446 section 5.2)."""
-    return b"\x17\x03\x03" + (size - 5).to_bytes(2, "big") + hashlib.shake_256(seed.encode()).digest(size - 5)

@@ -16,6 +16,7 @@ from dpiprobe.signature.second_pass import Context
 from dpiprobe.verdict.certificates import compare_issuers
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.model import Outcome
+from dpiprobe.verdict.vantage import vantage
 
 
 def context_of(observed: Observed, outcomes: Sequence[Outcome], controls: Controls, first: Sequence[Match]) -> Context:
@@ -35,6 +36,7 @@ def context_of(observed: Observed, outcomes: Sequence[Outcome], controls: Contro
         ratios={name: _ratios(observed, controls, name, column) for name, column in values.items()} if controls.designated else {},
         control_values=values,
         certificate=compare_issuers(observed, controls, waiting),
+        seen_at=vantage(observed),
         table=observed,
     )
 
