@@ -76,7 +76,7 @@ def explain(
     ends = compare_ends(observed, far, outcomes) if far is not None else None
     judge = Judge(observed, outcomes, chosen, matches, roles, ends, views)
     judgements = judge.judgements()
-    names = group_names(flows, judgements, chosen)
+    names = group_names(flows, judgements, chosen, planned_names(flows, plan))
     partners = len(join(observed, far)) if far is not None else None
     return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash, partners)
 
@@ -87,6 +87,15 @@ def _plan_of(capture: Capture) -> tuple[Plan | None, str | None]:
         return plan_in(capture.comments), None
     except InputError as problem:
         return None, f"explained without its plan: {problem}"
+
+
+def planned_names(flows: Flows, plan: Plan | None) -> dict[int, str]:
+    """The name that each trial of a plan was to ask for: a flow that never came to send it still counts for its name."""
+    if plan is None:
+        return {}
+    trials: dict[tuple[str, str], Trial] = trials_by_endpoint(plan)
+    found = {f: trials.get((client_of(flows, f), server_of(flows, f))) for f in range(len(flows))}
+    return {f: trial.name for f, trial in found.items() if trial is not None}
 
 
 def roles_of(flows: Flows, plan: Plan | None) -> list[str | None]:

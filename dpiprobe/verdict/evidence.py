@@ -104,7 +104,7 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
         repeatable = answers_it and told and view.rtt >= LEAST_ROUND_TRIP and not _clock_steps(view, slot) and not _clock_too_coarse(view)
         sufficient = repeatable and samples >= EARLY_SAMPLES and not no_socket_reset(view, slot)
         what = "reset" if technique == "rst" else "answer"
-        reason = f"{what} {ms(delay)} after the {_trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
+        reason = f"{what} {ms(delay)} after the {trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
         found.append(Evidence("early-arrival", technique, [slot], reason, sufficient, repeatable=repeatable))
     return _merged(found)
 
@@ -124,7 +124,7 @@ def _merged(found: list[Evidence]) -> list[Evidence]:
     return list(out.values())
 
 
-def _trigger_word(view: FlowView) -> str:
+def trigger_word(view: FlowView) -> str:
     return "ClientHello" if view.kind == CLIENT_HELLO else "request" if view.kind == HTTP_REQUEST else "first data"
 
 
@@ -335,6 +335,6 @@ def prohibitions(view: FlowView) -> list[Evidence]:
         return []
     return [
         Evidence(
-            "icmp-prohibited", "icmp", slots, "a router on the way says administratively prohibited and quotes the " + _trigger_word(view)
+            "icmp-prohibited", "icmp", slots, "a router on the way says administratively prohibited and quotes the " + trigger_word(view)
         )
     ]

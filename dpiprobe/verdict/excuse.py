@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dpiprobe.flow.flows import QUIC_INITIAL
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import content_technique, ms
+from dpiprobe.verdict.evidence import content_technique, ms, trigger_word
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView
@@ -127,7 +127,7 @@ class Excuses:
         if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0:
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(
-                f"the server acknowledged the whole hello in packet {view.number(view.ack_end)} and then said nothing: hung or busy"
+                f"the server acknowledged the whole {trigger_word(view)} in packet {view.number(view.ack_end)} and then said nothing: hung or busy"
             )
             judgement.could_be.append("server-hung")
             if self.controls.state(view.f) == "completes":
@@ -144,7 +144,7 @@ class Excuses:
         if drop and judgement.because not in ("ttl-limited", "capture-loss"):
             judgement.technique, judgement.techniques = "drop.hello", ["drop.hello"]
             judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
-        judgement.reasons += [e.reason for e in drop] or ["the hello was never answered"]
+        judgement.reasons += [e.reason for e in drop] or [f"the {trigger_word(view)} was never answered"]
         others = self.controls.failed[view.f]
         unheard = others and all(int(self.observed.flows.ack_end[g]) < 0 for g in others)
         if self.controls.state(view.f) == "fails" and unheard and judgement.because == "no-control":
@@ -168,7 +168,7 @@ class Excuses:
         if view.hello >= 0:
             judgement.because = because or "server-or-third-party"
             judgement.technique, judgement.techniques = "icmp", ["icmp"]
-            judgement.reasons.append("an ICMP error answered the hello")
+            judgement.reasons.append(f"an ICMP error answered the {trigger_word(view)}")
             judgement.could_be += ["icmp", "path-outage"]
             return
         self._address(judgement, view, found, because)
@@ -210,6 +210,7 @@ def server_marks(view: FlowView, slot: int) -> list[str]:
         and view.packet(slot, "ip_id") > 0
     ):
         marks.append("an IP ID that continues the server's counter")
-    if view.syn_ack >= 0 and view.packet(slot, "ttl") == view.packet(view.syn_ack, "ttl"):
-        marks.append("the server's TTL")
+    same_df = view.syn_ack >= 0 and view.packet(slot, "df") == view.packet(view.syn_ack, "df")
+    if same_df and view.packet(slot, "ttl") == view.packet(view.syn_ack, "ttl"):  # beside another DF an equal TTL proves nothing
+        marks.append("the server's TTL and DF")
     return marks

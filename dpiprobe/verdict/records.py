@@ -6,7 +6,7 @@ Rules of this file: it decides nothing; absent knowledge is None; the same input
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from dpiprobe.capture.model import Capture
@@ -104,13 +104,15 @@ def _verdict(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def group_names(flows: Flows, judgements: Sequence[Judgement], controls: Controls) -> list[NameJudgement]:
-    """One judgement for each (server, name), in order of the first flow."""
+def group_names(
+    flows: Flows, judgements: Sequence[Judgement], controls: Controls, planned: Mapping[int, str] | None = None
+) -> list[NameJudgement]:
+    """One judgement for each (server, name), in order of the first flow. `planned`: names that a plan meant flows to send, for those that sent none."""
     groups: dict[tuple[str, str | None], list[Judgement]] = {}
     for judgement in judgements:
         trigger = flows.triggers[judgement.flow]
-        key = (server_of(flows, judgement.flow), trigger.server_name if trigger else None)
-        groups.setdefault(key, []).append(judgement)
+        sent = trigger.server_name if trigger else (planned or {}).get(judgement.flow)
+        groups.setdefault((server_of(flows, judgement.flow), sent), []).append(judgement)
     named = [trigger.server_name if trigger else None for trigger in flows.triggers]
     out = []
     for (server, name), members in groups.items():

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, tcp_flags
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.control import Controls, alike
-from dpiprobe.verdict.evidence import ms
+from dpiprobe.verdict.evidence import ms, trigger_word
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
 from dpiprobe.verdict.view import FlowView
@@ -49,7 +49,7 @@ def dropped_hello(view: FlowView, controls: Controls, views: View) -> Silence:
         else f" (the server acknowledged its first {int(facts.unacked[f]) - view.hello_start} bytes)"
     )
     slots = _copies(view, int(facts.unacked[f]))
-    reason = f"the end of the ClientHello was never acknowledged in {copies} copies over {ms(span)}{part}"
+    reason = f"the end of the {trigger_word(view)} was never acknowledged in {copies} copies over {ms(span)}{part}"
     finding = Evidence("hello-unacknowledged", "drop.hello", slots, reason, False, "medium")
     if view.lost or heard_unseen(view):
         return Silence(finding, "capture-loss")
