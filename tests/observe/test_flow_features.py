@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dpiprobe.capture.read import read_capture
+from dpiprobe.cases.build import Tape
+from dpiprobe.flow.settle import settle
 from dpiprobe.observe.build import observe
 from dpiprobe.observe.flow_features import FLOW_FUNCTIONS
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
@@ -123,3 +127,17 @@ def test_split_round_trips() -> None:
 def test_watched_after_ends_with_the_capture() -> None:
     talk = Talk(port=40001, tape=silent()).c("S", at=9052)
     assert (of(talk, "watched_after", 0), of(talk, "watched_after", 1)) == (6 * SECOND, 0)
+
+
+def test_whether_the_hello_names_a_host_and_hides_a_name(tmp_path: Path) -> None:
+    tape = Tape()
+    tape.connection(begin=0).handshake().hello().acknowledge()
+    tape.connection(begin=1000).handshake().hello(nameless=True).acknowledge()
+    tape.connection(begin=2000).handshake().hello(extension=(0xFE0D, bytes(64))).acknowledge()
+    tape.connection(begin=3000).handshake().hello(extension=(0xFFCE, bytes(64))).acknowledge()
+    tape.connection(begin=4000).syn()
+    tape.write(tmp_path / "t.pcap")
+    observed = observe(settle(read_capture(tmp_path / "t.pcap").packets))
+    named, hidden = observed.flow_feature("named"), observed.flow_feature("encrypted_name")
+    assert named.data[:4].tolist() == [True, False, True, True] and named.known.tolist() == [True] * 4 + [False]
+    assert [FLOW_FEATURES["encrypted_name"].choices[i] for i in hidden.data[:4]] == ["none", "none", "ech", "esni"]

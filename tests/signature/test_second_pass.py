@@ -69,6 +69,13 @@ def test_earlier_finds_an_earlier_flow_with_the_same_keys_in_time() -> None:
     assert [m.flow for m in run(asked, suspects, outcome=outcome, client=["c", "d", "c", "d"])] == [2]
 
 
+def test_later_looks_the_other_way() -> None:
+    asked = "{later: {outcome: worked, same: [client, server, port], within: 5 s}}"
+    outcome = ["reset", "reset", "worked"]
+    assert [m.flow for m in run(asked, resets(3), outcome=outcome)] == [0, 1]
+    assert [m.flow for m in run(asked, resets(3), outcome=outcome, start=[0, 4 * SECOND, 6 * SECOND])] == [1]
+
+
 def test_earlier_knows_signatures_of_the_first_pass_and_shows_their_packets() -> None:
     fins = signature("expect: {fin: {from: server, flags: FA}}", "closes")
     later = signature(f"expect: {{{RESET}, asked: {{earlier: {{signature: closes, same: [client], within: 5 s}}}}}}")
