@@ -29,12 +29,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One box: `signature` is the id whose block drives it (None: the free path), `default` the block to fall back to."""
+    """One box: `signature` is the id whose block drives it, `default` the block to fall back to; without a signature its own block drives it (None: the
+    free path)."""
 
     name: str
     signature: str | None
     says: str
     default: Mapping[str, object] | None
+    technique: str | None = None
 
 
 CATALOGUE: tuple[Entry, ...] = (
@@ -75,6 +77,20 @@ CATALOGUE: tuple[Entry, ...] = (
         "residual-drop", "residual.drop", "swallows the hello and for 20 s everything else between this client and that server's port",
         {"trigger": "client_hello", "hello": "drop", "residual": {"what": "drop", "for": "20 s", "same": ["client", "server", "port"]}},
     ),
+    Entry(
+        "rewrite-answer", None, "turns the server's own answer to a blocked hello into a reset+ack: TTL, IP ID, time and options stay the server's",
+        # facts of the vendor of TSPU boxes (net4people, 2021 training): the filter waits for the return packet and replaces its content
+        {"trigger": "client_hello", "rewrite": {"flags": "RA"}}, "rst.rewrite",
+    ),
+    Entry(
+        "rewrite-answer-wrong-ack", None, "the same with an acknowledgement number that is wrong",
+        # zapret readme: "wrong ACK numbers in RST,ACK packets sent by russian DPI"; by how much is not said (unverified)
+        {"trigger": "client_hello", "rewrite": {"flags": "RA", "ack": {"plus": -1000}}}, "rst.rewrite",
+    ),
+    Entry(
+        "stall-both-ways", None, "lets five to eight more packets of either side pass, then none (as reported of TSPU, SNI-II)",
+        {"trigger": "client_hello", "then": {"to_server": "drop", "to_client": "drop", "after": {"packets": {"random": [5, 8]}, "from": "both"}}}, "drop.stall",
+    ),
 )
 
 
@@ -96,7 +112,7 @@ def rows() -> list[Row]:
     named = {entry.signature for entry in CATALOGUE}
     found = []
     for entry in CATALOGUE:
-        technique = signatures[entry.signature].technique if entry.signature in signatures else None
+        technique = signatures[entry.signature].technique if entry.signature in signatures else entry.technique
         found.append(Row(entry.name, entry.signature, technique, entry.says, block(entry.name, blocks)))
     found += [Row(name, name, signatures[name].technique, signatures[name].title, blocks[name]) for name in sorted(blocks) if name not in named]
     return found + [Row(program.name, None, program.technique, program.says, None, program.lacks()) for program in PROGRAMS]
@@ -125,7 +141,7 @@ def block(name: str, signatures: Mapping[str, Mapping[str, object]] | None = Non
     known = signatures or {}
     for entry in CATALOGUE:
         if name in (entry.name, entry.signature):
-            return None if entry.signature is None else known.get(entry.signature, entry.default)
+            return entry.default if entry.signature is None else known.get(entry.signature, entry.default)
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, {*(entry.name for entry in CATALOGUE), *known}, n=1)

@@ -10,9 +10,10 @@ from dpiprobe.signature.emulation import parse_emulation
 
 
 @pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.name)
-def test_every_box_is_driven_by_a_signature_that_exists(entry: catalogue.Entry) -> None:
+def test_every_box_is_driven_by_a_signature_that_exists_or_by_a_block_of_its_own(entry: catalogue.Entry) -> None:
     if entry.signature is None:
-        assert catalogue.block(entry.name) is None
+        assert (catalogue.block(entry.name) is None) == (entry.name == "none")
+        assert parse_emulation(entry.default or {})[1] == []
         return
     blocks = catalogue.from_database()
     assert entry.signature in blocks
