@@ -33,9 +33,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, and the check of all signa
 docs: $(VENV)/.installed-dev ## write the generated pages: signatures, features, confusion table, schema (counts with DPIPROBE_CORPUS)
 	@$(BIN)/python -m dpiprobe.report.signature_pages docs
 
-soak: $(VENV)/.installed-dev ## the whole matrix and 30,000 innocents on the virtual clock, seeded; about an hour (SOAK='--jobs 4 --seed 7')
+soak: $(VENV)/.installed-dev ## the whole matrix, 30,000 innocents, a tenth of it in namespaces too; seeded, hours (SOAK='--jobs 4 --seed 7')
 	@mkdir -p build
-	@$(BIN)/dpiprobe lab matrix --full --innocents 30000 --json build/matrix.json --html build/matrix.html $(SOAK)
+	@$(BIN)/dpiprobe lab matrix --full --innocents 30000 --namespaces 800 --json build/matrix.json --html build/matrix.html $(SOAK)
 
 env: $(VENV)/.installed-dev ## create the environment for working on the project
 

@@ -35,11 +35,12 @@ _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write everything as JSON.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of HTML.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the captures of the runs into this folder (at most 50 runs).")
+@click.option("--namespaces", type=click.IntRange(0), default=0, metavar="N", help="N runs of boxes and 2/5 N of innocents, drawn at random, with real kernels too.")
 @click.option("--conditions", "list_conditions", is_flag=True, help="List conditions and innocents, and run nothing.")
 @click.pass_context
 def matrix(
     ctx: click.Context, full: bool, names: tuple[str, ...], places: tuple[str, ...], innocents: int | None, harmless: tuple[str, ...], repetitions: int | None,
-    seed: int, jobs: int, json_file: Path | None, html_file: Path | None, keep: Path | None, list_conditions: bool,
+    seed: int, jobs: int, json_file: Path | None, html_file: Path | None, keep: Path | None, namespaces: int, list_conditions: bool,
 ) -> None:  # fmt: skip
     """Try boxes under conditions on the virtual clock, judge, and count what was right.
 
@@ -52,6 +53,7 @@ def matrix(
     from dpiprobe.lab import conditions as table
     from dpiprobe.lab import innocents as harmless_table
     from dpiprobe.lab import matrix as room
+    from dpiprobe.lab import tally as counting
     from dpiprobe.signature.database import load
 
     if list_conditions:
@@ -69,6 +71,9 @@ def matrix(
     began = time.monotonic()
     results, interrupted = _run(todo, boxes, jobs, keep, say)
     data = _data(results, boxes, seed, interrupted, time.monotonic() - began)
+    if namespaces and not interrupted:
+        real = _run_real(todo, namespaces, boxes, jobs, seed, say)
+        data["namespaces"] = {"summary": counting.tally(real, boxes.truths, boxes.deployments), "results": [room.plain(r) for r in real]}
     if json_file is not None:
         json_file.write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
     if html_file is not None:
@@ -76,10 +81,13 @@ def matrix(
 
         html_file.write_text(page(data), encoding="utf-8")
     _tell(data["summary"], results if keep is not None or len(results) <= 5 else [])
+    if "namespaces" in data:
+        click.echo("\nwith real kernels, in namespaces:")
+        _tell(data["namespaces"]["summary"], [])
     if interrupted:
         say.note(f"interrupted after {len(results)} of {len(todo)} runs")
         sys.exit(130)
-    if data["summary"]["innocents"]["accused"]:
+    if data["summary"]["innocents"]["accused"] or data.get("namespaces", data)["summary"]["innocents"]["accused"]:
         sys.exit(1)
 
 
@@ -131,6 +139,21 @@ def _run(todo: list[Task], boxes: Boxes, jobs: int, keep: Path | None, say: Voic
     finally:
         say.done()
     return results, False
+
+
+def _run_real(todo: list[Task], count: int, boxes: Boxes, jobs: int, seed: int, say: Voice) -> list[Result]:
+    """A sample with real kernels."""
+    from dpiprobe.lab import in_namespaces
+
+    chosen = in_namespaces.sample(todo, count, boxes, seed)
+    results: list[Result] = []
+    began = time.monotonic()
+    for result in in_namespaces.run_real(chosen, boxes, jobs):
+        results.append(result)
+        left = (time.monotonic() - began) / len(results) * (len(chosen) - len(results))
+        say.progress(f"{len(results)} of {len(chosen)} runs in namespaces, {_clock(left)} left")
+    say.done()
+    return results
 
 
 def _clock(seconds: float) -> str:

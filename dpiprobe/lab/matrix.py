@@ -16,10 +16,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dpiprobe.capture.model import Capture
 from dpiprobe.errors import UsageError
 from dpiprobe.lab import boxes, catalogue, topology, truth, variants, virtual
 from dpiprobe.lab.conditions import CONDITIONS, INNOCENT_CONDITIONS, Condition, condition
 from dpiprobe.lab.innocents import INNOCENTS, Innocent
+from dpiprobe.plan.plan import Plan
 
 GRADES = ("exact", "coarse", "possible", "insufficient", "down", "ok", "wrong")
 BLAME = ("blocked", "contested")
@@ -68,7 +70,6 @@ class Result:
     accused: list[str] = field(default_factory=list)
     foreign: str | None = None
     connections: int = 0
-    trials: dict[str, int] = field(default_factory=dict)
 
 
 class Boxes:
@@ -142,12 +143,17 @@ def run_task(task: Task, all_boxes: Boxes, keep: Path | None = None) -> Result:
     done = carry_out(task, all_boxes)
     if keep is not None:
         _keep(done, keep)
+    return compare(task, done.client, done.server, done.plan, done.connections, all_boxes)
+
+
+def compare(task: Task, near: Capture, far: Capture, plan: Plan | None, connections: int, all_boxes: Boxes) -> Result:
+    """Explain two captures, from the client's alone and with the server's, and only then grade by what the task's box is."""
     from dpiprobe.explain import explain
 
-    one = explain(done.client, database=all_boxes.database, plan=done.plan)
-    two = explain(done.client, database=all_boxes.database, plan=done.plan, server_side=done.server)
+    one = explain(near, database=all_boxes.database, plan=plan)
+    two = explain(near, database=all_boxes.database, plan=plan, server_side=far)
     client, both = _view(one), _view(two)
-    result = Result(task.kind, task.name, task.condition, task.seed, client, both, connections=done.connections)
+    result = Result(task.kind, task.name, task.condition, task.seed, client, both, connections=connections)
     if task.kind == "innocent":
         for label, found in (("client", one), ("both", two)):
             result.accused += [_blamed(label, found, j) for j in found.judgements if j.verdict in BLAME]

@@ -84,7 +84,8 @@ def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:
     if address:
         sends = {_kind_of(send).split(".", maxsplit=1)[0] for send in emulation.send}
         if not dropped and all(send.flags & _RST and not send.flags & _ACK for send in emulation.send):
-            return frozenset({"address.rst", "rst.on-path"})  # a client that waits for a SYN/ACK ignores it (RFC 9293 section 3.10.7.3), and goes on to the hello
+            # a client that waits for a SYN/ACK ignores it (RFC 9293 section 3.10.7.3), and goes on to the hello
+            return frozenset({"address.rst", "rst.on-path"})
         return frozenset({"address.rst" if "rst" in sends else "address.icmp" if "icmp" in sends else "address.drop"})
     kinds = {_kind_of(send) for send in emulation.send}
     told = {"rst.in-path" if kind == "rst" and dropped else "rst.on-path" if kind == "rst" else kind for kind in kinds}
