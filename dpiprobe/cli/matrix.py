@@ -35,7 +35,7 @@ _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write everything as JSON.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of HTML.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the captures of the runs into this folder (at most 50 runs).")
-@click.option("--namespaces", type=click.IntRange(0), default=0, metavar="N", help="N runs of boxes and 2/5 N of innocents, drawn at random, with real kernels too.")
+@click.option("--namespaces", type=click.IntRange(0), default=0, metavar="N", help="N runs of boxes, 2/5 N of innocents, at random, in namespaces too.")
 @click.option("--conditions", "list_conditions", is_flag=True, help="List conditions and innocents, and run nothing.")
 @click.pass_context
 def matrix(
