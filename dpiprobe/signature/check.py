@@ -79,6 +79,10 @@ def _promises(signature: Signature, document: Document) -> list[str]:
         problems.append(f"{at(('confidence',))}: a generic signature cannot claim confidence high")
     if not signature.generic and _holds_on_bare_reset(signature):
         problems.append(f"{at(('expect',))}: a bare no-socket reset of Linux (R, IP ID 0, window 0, DF set) would match by itself; ask for more")
+    for key, text in (("title", signature.title), ("description", signature.description), ("looks_like", signature.looks_like),
+                      ("seen", str(signature.seen)), ("references", " ".join(signature.references))):  # fmt: skip
+        if "TODO" in text:
+            problems.append(f"{at((key,))}: {key} still says TODO; say it, or the signature helps nobody")
     if signature.emulate is None:
         problems.append(f"{at(())}: no `emulate` block; say how the lab's box behaves to be this")
     return problems

@@ -73,6 +73,11 @@ def test_an_emulate_block_is_there_and_read(tmp_path: Path) -> None:
     assert problem.startswith("triple.yaml:22:33: ") or problem.startswith("triple.yaml:22:")
 
 
+def test_a_draft_is_not_done_while_it_says_todo(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, WHOLE.replace("references: [", "references: [TODO, "))
+    assert problem.endswith("references still says TODO; say it, or the signature helps nobody")
+
+
 def test_signatures_spoken_of_exist(tmp_path: Path) -> None:
     text = WHOLE + "support: {later: {earlier: {signature: tripel, same: [client], within: 5 s}}}\n"
     assert problems(tmp_path, text) == ["triple.yaml:24:40: no signature 'tripel', did you mean triple?"]
