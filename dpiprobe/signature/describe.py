@@ -42,6 +42,9 @@ def describe(signature: Signature) -> Iterator[str]:
             yield from (f"  {clause.name}: {clause_in_words(clause)}" for clause in clauses)
     if signature.unverified:
         yield "Without a source (unverified): " + ", ".join(signature.unverified)
+    for kind, words in (("match", "Matches the cases"), ("near_miss", "Must not match")):
+        if signature.examples.get(kind):
+            yield from textwrap.wrap(f"{words}: {', '.join(signature.examples[kind])}", WIDTH, subsequent_indent="  ")
     yield "References:"
     yield from (f"  {reference}" for reference in signature.references)
 
