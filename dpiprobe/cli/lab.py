@@ -72,6 +72,17 @@ def list_conditions(as_json: bool) -> None:
             click.echo(f"{entry.name:<18}{entry.says}")
 
 
+@lab.command("grammar")
+def grammar() -> None:
+    """How a box of your own is written: every key of an `emulate:` block, with what it may say."""
+    import textwrap
+
+    from dpiprobe.signature import emulation
+
+    text = emulation.__doc__ or ""
+    click.echo(textwrap.dedent(text[text.index("    emulate:") :]).rstrip())
+
+
 def _conditions(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say what the lab is like."""
     for option in (

@@ -178,7 +178,7 @@ class Line:
         """A packet came in from `side`'s link; stamps of arrivals may step back, packets may not."""
         if segment.destination(packet) in self.own:
             return  # to the node itself: its kernel answers
-        if side == "server" and self.translator is not None:
+        if side == "server" and self.translator is not None and segment.destination(packet) == self.translator.outside:
             inside = self.translator.home(packet)
             if inside is None:
                 return
