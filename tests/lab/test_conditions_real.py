@@ -119,3 +119,13 @@ def test_a_condition_that_real_kernels_cannot_have_says_so() -> None:
         Lab("none", conditions="queue-full")
     with pytest.raises(UsageError, match="there is no condition"):
         Lab("none", conditions="sunny")
+
+
+@HERE
+def test_merged_segments_and_cookies_are_the_kernels_own(tmp_path: Path) -> None:
+    _, client, server = seen_under("merged", tmp_path)
+    assert max(len(p.payload) for p in server if p.to_client) > 1460, "the server's kernel hands its card more than a segment"
+    assert max(len(p.payload) for p in client if not p.to_client) <= 1460
+    with Lab("none", conditions="syn-cookies") as lab:
+        done = lab.run_in("server", ["cat", "/proc/sys/net/ipv4/tcp_syncookies"], capture_output=True)
+        assert done.stdout == "2\n"
