@@ -61,7 +61,7 @@ def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: I
         "verdict": {view: _confusion(boxes, lambda r: _truth(truths, r), lambda v: v.verdict, view) for view in VIEWS},
         "position": {view: _confusion(boxes, lambda r: "/".join(sorted(truths[r.name].positions)), lambda v: v.position, view) for view in VIEWS},
         "signature": {view: _confusion(boxes, lambda r: r.name, lambda v: v.signature, view) for view in VIEWS},
-        "deployments": _deployments([r for r in boxes if r.name in own]),
+        "deployments": _deployments([r for r in boxes if r.name in own and not (truths[r.name].all_names or truths[r.name].far_only)]),
         "foreign": [_where(r) | {"signature": r.foreign} for r in boxes if r.foreign],
         "box_accusations": [_where(r) | {"accused": r.accused} for r in boxes if r.accused],
         "not_right": _not_right(boxes, truths),
@@ -120,7 +120,8 @@ def _confusion(results: Sequence[Result], truth: Callable[[Result], str], said: 
 
 
 def _deployments(results: Sequence[Result]) -> dict[str, Any]:
-    """How often a device's own signature wins on its own box (IPv6 hides the fields that many rest on)."""
+    """How often a device's own signature wins on its own box (IPv6 hides the fields that many rest on; devices that hit every name, or
+    send to the server alone, have nothing to show to the client)."""
     shown = [r for r in results if condition(r.condition).version == 4]
     won = {view: sum(_view(r, view).signature == r.name for r in shown) for view in VIEWS}
     return {"runs": len(shown), "own_signature": won}

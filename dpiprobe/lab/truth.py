@@ -20,7 +20,8 @@ _FIN, _RST, _ACK = 0x01, 0x04, 0x10
 class Truth:
     """techniques: those that are right in full depth · positions · http: the trigger is an HTTP request · both_ways: it needs to see the server's packets
     all_names: it acts on every name (an address, or any hello), so no control can work and design section 4 asks for no more than its possibility
-    punishes: technique of later connections, None without residual punishment · idle: why the prober's plan never sets it off, else empty"""
+    punishes: technique of later connections, None without residual punishment · idle: why the prober's plan never sets it off, else empty
+    far_only: all that it makes goes to the server, so its fields never reach the client's capture"""
 
     techniques: frozenset[str]
     positions: frozenset[str]
@@ -29,6 +30,7 @@ class Truth:
     all_names: bool = False
     punishes: str | None = None
     idle: str = ""
+    far_only: bool = False
 
 
 def truth_of(node: object) -> Truth:
@@ -42,6 +44,7 @@ def truth_of(node: object) -> Truth:
     return Truth(
         techniques, frozenset(positions), kind == "http_request", _both_ways(emulation), emulation.trigger.by_address or emulation.trigger.names == "any",
         f"residual.{emulation.residual.what}" if emulation.residual else None, _idle(emulation),
+        bool(emulation.send) and all(send.to == ("server",) for send in emulation.send),
     )  # fmt: skip
 
 
