@@ -32,6 +32,7 @@ class Packets:
     same: features that are equal within a group · count, span: of a group · step: differences of neighbours in a group
     offsets: sequence numbers of the group's packets relative to the first of them, in order
     after, before: a clause; only packets behind its last, or ahead of its first
+    shared: also sees packets that a more specific signature has claimed, and claims none
     """
 
     name: str
@@ -48,6 +49,7 @@ class Packets:
     offsets: tuple[int, ...] = ()
     after: str | None = None
     before: str | None = None
+    shared: bool = False
 
     @property
     def plain_group(self) -> bool:
@@ -152,7 +154,8 @@ def clause_to_plain(clause: Clause) -> list[Any]:
         case Packets():
             return ["packets", clause.name, list(clause.origins), clause.exact, clause.some, clause.lacks, clause.reached_server,
                     _plain_predicates(clause.predicates), list(clause.same), None if clause.count is ORDINARY_COUNT else clause.count.plain(),
-                    clause.span and clause.span.plain(), _plain_predicates(clause.step), list(clause.offsets), clause.after, clause.before]  # fmt: skip
+                    clause.span and clause.span.plain(), _plain_predicates(clause.step), list(clause.offsets), clause.after, clause.before,
+                    clause.shared]  # fmt: skip
         case Absent():
             return ["absent", clause.name, clause_to_plain(clause.packets), clause.within]
         case Flow():
@@ -175,10 +178,10 @@ def clause_from_plain(plain: list[Any]) -> Clause:
     kind, name, *rest = plain
     match kind:
         case "packets":
-            origins, exact, some, lacks, reached, predicates, same, count, span, step, offsets, after, before = rest
+            origins, exact, some, lacks, reached, predicates, same, count, span, step, offsets, after, before, shared = rest
             return Packets(
                 name, tuple(origins), exact, some, lacks, reached, _predicates(predicates), tuple(same), ORDINARY_COUNT if count is None else restore(count),
-                restore(span) if span else None, _predicates(step), tuple(offsets), after, before,
+                restore(span) if span else None, _predicates(step), tuple(offsets), after, before, shared,
             )  # fmt: skip
         case "absent":
             inner = clause_from_plain(rest[0])

@@ -34,7 +34,7 @@ FLAGS = {"S": SYN, "F": FIN, "R": RST, "A": ACK}
 HAS_FLAGS = {**FLAGS, "P": PSH}
 RAW = {"seq": "seq_raw", "ack": "ack_raw"}
 KEYS = ("client", "server", "port", "name")
-GRAMMAR = ("from", "flags", "has", "lacks", "reached_server", "same", "count", "span", "step", "seq_offsets", "after", "before")
+GRAMMAR = ("from", "flags", "has", "lacks", "reached_server", "same", "count", "span", "step", "seq_offsets", "after", "before", "shared")
 KINDS = ("absent", "flow", "control", "compare", "across", "earlier", "later", "seen_at")
 COMPARED = {name: Feature(name, "ratio", f.meaning) for name, f in FLOW_FEATURES.items() if f.kind in ("number", "ratio", "duration")}
 GROUPED = {name: f for name, f in PACKET_FEATURES.items() if f.kind in ("number", "choice", "flag", "duration")}
@@ -144,6 +144,7 @@ def _packets(name: str, node: Node, grammar: tuple[str, ...] = GRAMMAR) -> Packe
         offsets=offsets,
         after=part["after"].text() if "after" in part else None,
         before=part["before"].text() if "before" in part else None,
+        shared=part["shared"].flag() if "shared" in part else False,
     )
 
 

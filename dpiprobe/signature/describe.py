@@ -104,6 +104,8 @@ def _packets(clause: Packets) -> str:
         parts.append("from one to the next " + _predicates(clause.step))
     if clause.offsets:
         parts.append("sequence numbers at " + ", ".join(map(str, clause.offsets)))
+    if clause.shared:
+        parts.append("even if another signature claims them")
     parts += [f"{word} {name}" for word, name in (("after", clause.after), ("before", clause.before)) if name]
     return "; ".join(parts)
 

@@ -4,7 +4,8 @@ Rules of this file:
 - A clause is held, failed, not visible (a feature it needs cannot be seen and could have decided it) or pending (the second pass says).
 - `expect` clauses hold in order: each one's group begins behind the group of the one before. `after: X` takes only packets behind X's last,
   `before: X` only those ahead of X's first.
-- expect and any_of see only packets that nobody more specific has claimed; support, rule_out and absent see all of them.
+- expect and any_of see only packets that nobody more specific has claimed (unless the clause is `shared`); support, rule_out and absent
+  see all of them.
 - Flows in which an `expect` does not hold are left behind at once, so rare signatures cost nothing.
 """
 
@@ -102,7 +103,7 @@ def judge(clause: Clause, questions: Questions, alive: Bools, allowed: Bools, fl
     """One clause in the flows that are alive, on the rows that are allowed, its group beginning behind `floor`."""
     match clause:
         case Packets():
-            return _packets(clause, questions, alive, allowed, floor, results)
+            return _packets(clause, questions, alive, np.ones_like(allowed) if clause.shared else allowed, floor, results)
         case Absent():
             return _absent(clause, questions, alive, results)
         case Flow():

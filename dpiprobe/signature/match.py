@@ -84,11 +84,12 @@ def first_pass(database: Signatures, table: SuspectTable) -> list[Match]:
     questions = Questions(table)
     free = np.ones(questions.rows, np.bool_)  # client packets are never claimed, so clauses about them always see them
     found: list[Match] = []
+    waited_for = np.zeros(questions.rows, np.bool_)  # packets that a pending deployment expects are nobody's support
     deployments_done = False
     for signature in database.signatures:
         if signature.generic and not deployments_done:
             deployments_done = True
-            found = [_with_support(match, table, free) for match in found]
+            found = [_with_support(match, table, free, waited_for) for match in found]
         evaluation = evaluate(signature, questions, free)
         if evaluation is None:
             continue
@@ -96,11 +97,15 @@ def first_pass(database: Signatures, table: SuspectTable) -> list[Match]:
             found.append(match)
             if not match.pending:
                 free[list(match.rows)] = False
+            elif match.deployment:
+                waited_for[list(match.rows)] = True
+    if not deployments_done:
+        found = [_with_support(match, table, free, waited_for) for match in found]
     return sorted(found, key=lambda match: match.flow)  # stable: by specificity within a flow
 
 
 def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) -> Iterable[Match]:
-    claiming = {c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets)}
+    claiming = {c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets) and not c.shared}
     spans = {
         name: (result.rows, *(np.searchsorted(table.flow[result.rows], evaluation.flows, side).tolist() for side in ("left", "right")))
         for name, result in evaluation.results.items()
@@ -137,13 +142,13 @@ def _claiming(match: Match, rows: Iterable[int], table: SuspectTable) -> Match:
     return replace(match, rows=tuple(claimed), packets=tuple(table.number[claimed].tolist()) if claimed else ())
 
 
-def _with_support(match: Match, table: SuspectTable, free: Bools) -> Match:
+def _with_support(match: Match, table: SuspectTable, free: Bools, waited_for: Bools) -> Match:
     """The match with those packets of its support that are still free, which it takes."""
     wanted = {n for c in match.definition.support if isinstance(c, Packets) for n in match.clauses[c.name].packets}
     if match.pending or not wanted:
         return match
     begin, end = np.searchsorted(table.flow, (match.flow, match.flow + 1)).tolist()
-    more = [row for row in range(begin, end) if free[row] and table.origin[row] != CLIENT and int(table.number[row]) in wanted]
+    more = [row for row in range(begin, end) if free[row] and not waited_for[row] and table.origin[row] != CLIENT and int(table.number[row]) in wanted]
     free[more] = False
     return _claiming(match, {*match.rows, *more}, table) if more else match
 

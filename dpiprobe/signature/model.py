@@ -25,7 +25,7 @@ from dpiprobe.signature.clause import (
 )
 from dpiprobe.wire.packets import ACK, RST
 
-COMPILED_FORMAT = 2
+COMPILED_FORMAT = 3
 """Raise it whenever `to_plain` changes; old caches are then not read."""
 
 NARROW = 1024
@@ -91,7 +91,8 @@ class Signature:
     @cached_property
     def distinctive_fields(self) -> tuple[str, ...]:
         """What in it tells one device from all others, each once: `clause.field`."""
-        return tuple(sorted({name for clause in self.expect + self.any_of if isinstance(clause, Packets) for name in _distinctive(clause)}))
+        own = [c for c in self.expect + self.any_of if isinstance(c, Packets) and not c.shared]
+        return tuple(sorted({name for clause in own for name in _distinctive(clause)}))
 
     @cached_property
     def specificity(self) -> tuple[bool, int, int, int, str]:

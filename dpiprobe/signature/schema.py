@@ -106,6 +106,7 @@ def _grammar() -> dict[str, Schema]:
         "seq_offsets": {"type": "array", "items": {"type": "integer"}, "minItems": 2},
         "after": TEXT,
         "before": TEXT,
+        "shared": {"type": "boolean", "description": "Also sees packets that a more specific signature has claimed"},
     }
 
 

@@ -60,8 +60,10 @@ def settle(matches: Iterable[Match]) -> list[Match]:
     kept = []
     for match in sorted(matches, key=_order):
         lost = taken[match.flow] & set(match.rows)
-        if lost and any(match.clauses[c.name].packets for c in match.definition.expect):
-            continue
+        if lost:
+            gone = {number for row, number in zip(match.rows, match.packets, strict=True) if row in lost}
+            if gone & {n for c in match.definition.expect for n in match.clauses[c.name].packets}:
+                continue
         left = [(row, number) for row, number in zip(match.rows, match.packets, strict=True) if row not in lost]
         taken[match.flow].update(row for row, _ in left)
         kept.append(replace(match, rows=tuple(r for r, _ in left), packets=tuple(n for _, n in left)) if lost else match)

@@ -188,6 +188,24 @@ def test_when_all_is_claimed_the_generic_does_not_match() -> None:
     assert [m.signature for m in first_pass(database(generic, device), table({"flags": "R", "ipid": 30000}))] == ["device"]
 
 
+def test_a_shared_clause_sees_what_another_has_claimed_and_claims_nothing() -> None:
+    suspects = table({"flags": "R", "window": 7}, {"flags": "RA", "ipid": 9, "window": 9})
+    first = signature("expect: {resets: {from: server, flags: RA, ipid: 9, window: 9}}", "device")
+    second = "expect: {resets: {from: server, flags: R}, other: {from: server, flags: RA%s}}"
+    alone = first_pass(database(first, signature(second % "", "other", generic=True)), suspects)
+    assert [m.signature for m in alone] == ["device"]
+    both = first_pass(database(first, signature(second % ", shared: true", "other", generic=True)), suspects)
+    assert [(m.signature, m.packets) for m in both] == [("device", (2,)), ("other", (1,))]
+
+
+def test_support_leaves_what_a_pending_device_expects() -> None:
+    suspects = table({"flags": "R", "window": 7}, {"flags": "RA", "ipid": 9})
+    first = signature("expect: {resets: {from: server, flags: RA, ipid: 9}}\nsupport: {bare: {from: server, flags: R}}", "device")
+    pending = signature("expect: {resets: {from: server, flags: R, window: 7}, fine: {control: completes}}", "waiting")
+    assert [(m.signature, m.packets) for m in first_pass(database(first, pending), suspects) if not m.pending] == [("device", (2,))]
+    assert [(m.signature, m.packets) for m in first_pass(database(first), suspects)] == [("device", (1, 2))]
+
+
 def test_a_signature_with_second_pass_clauses_is_pending_and_claims_nothing() -> None:
     generic = signature("expect: {resets: {from: server, has: [R]}}", "generic", generic=True)
     waits = signature("expect: {resets: {from: server, flags: R, ipid: 5}, works: {control: completes}}", "waits")

@@ -1,5 +1,5 @@
-"""A bare reset (no ACK flag, acknowledgement field 0, pseudo-random window, DF clear) followed by the triple, from two devices beside one
-another; the server's answer still comes (UPB, FOCI 2025: 7 flows; gfw.report, S&P 2025)."""
+"""Two connections with a blocked name: in each one bare reset with a random window, IP ID and TTL, the don't-fragment bit clear, and the
+answer of the server after it (values of captures of 2025)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from dpiprobe.cases.build import Tape
 def make(folder: Path) -> None:
     tape = Tape(seed="gfw-bare")
     tape.connection(name="allowed.example").works()
-    talk = tape.connection(name="blocked.example", begin=1000).handshake().hello()
-    talk.forged("R", after=5.1, ttl=87, ipid=19772, window=41579)
-    talk.acknowledge(45).answer(1500)
+    for begin, ipid, window, ttl in ((1000, 19772, 41579, 90), (2000, 41875, 899, 71)):
+        talk = tape.connection(name="blocked.example", begin=begin).handshake().hello()
+        talk.forged("R", after=4, ttl=ttl, ipid=ipid, window=window)
+        talk.acknowledge(43).answer()
     tape.connection(name="another.example", begin=4000).works()
     tape.write(folder / "test.pcap")
 

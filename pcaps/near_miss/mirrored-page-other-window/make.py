@@ -11,7 +11,7 @@ def make(folder: Path) -> None:
     tape = Tape(seed="mirrored-page-other-window")
     tape.connection(name="allowed.example").works()
     talk = tape.connection(name="blocked.example", server_port=80, begin=1000).handshake().http()
-    talk.forged("FPA", after=4, ttl=60, ipid=talk.us.ipid, window=1234, payload=b"HTTP/1.1 302 Found\r\nLocation: http://x.invalid/\r\nConnection: close\r\n\r\n")
+    talk.forged("FPA", after=4, ttl=60, ipid=talk.us.ipid, window=1234, payload=b"HTTP/1.1 302 Found\r\nLocation: http://x.invalid/\r\n\r\n")
     tape.connection(name="another.example", begin=4000).works()
     tape.write(folder / "test.pcap")
 
