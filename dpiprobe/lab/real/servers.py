@@ -55,7 +55,9 @@ def _openssl(place: Place) -> None:
 
 def _nginx(place: Place) -> None:
     pem, pages, run = _pem(place), _pages(place), place.folder
+    # the namespace may know one user only, root: nginx would give its folders to its own default user and fail
     file = place.write("nginx.conf", f"""daemon off;
+user root root;
 master_process off;
 pid {run}/nginx.pid;
 error_log {run}/nginx.log;
