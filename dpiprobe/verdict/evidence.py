@@ -17,6 +17,7 @@ from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKN
 from dpiprobe.tls.alert import read_alert
 from dpiprobe.tls.http import parse_response
 from dpiprobe.verdict.model import Evidence
+from dpiprobe.verdict.outcome import FRAGMENTATION_NEEDED
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import ACK, FIN, ICMP, OPT_TIMESTAMPS, RST, SYN
 
@@ -310,31 +311,35 @@ def _strangeness(view: FlowView, slot: int) -> int:
 
 
 def prohibitions(view: FlowView) -> list[Evidence]:
-    """ICMP administratively prohibited, quoting the trigger, from a machine that is not the server."""
+    """ICMP errors from a machine that is not the server, quoting the trigger: administratively prohibited is sufficient alone; any other
+    unreachable only says how the trigger was refused, where something else proves that it was."""
     if view.hello < 0:
         return []
-    packets, flows = view.flows.packets, view.flows
-    slots = []
+    packets = view.flows.packets
+    told, other = [], []
     for slot in view.errors:
-        row = int(flows.row[slot])
+        row = int(view.flows.row[slot])
         four = int(packets.protocol[row]) == ICMP
+        if int(packets.icmp_type[row]) != (3 if four else 1) or not _quotes_trigger(view, row):
+            continue
         code = int(packets.icmp_code[row])
-        prohibited = (four and int(packets.icmp_type[row]) == 3 and code in ADMIN_PROHIBITED_4) or (
-            not four and int(packets.icmp_type[row]) == 1 and code in ADMIN_PROHIBITED_6
-        )
-        q = int(packets.quote[row])
-        from_client = int(packets.quotes.source[q]) == int(flows.client[view.f])
-        seq = int(packets.quotes.sequence[q])
-        base = int(flows.client_base[view.f])
-        place = ((seq - base + (1 << 31)) & 0xFFFFFFFF) - (1 << 31) if seq >= 0 and base >= 0 else None
-        quotes_hello = place is not None and view.hello_start <= place < view.hello_end
-        outsider = int(packets.source[row]) not in (int(flows.server[view.f]), int(flows.client[view.f]))
-        if prohibited and from_client and quotes_hello and outsider:
-            slots.append(slot)
-    if not slots:
-        return []
-    return [
-        Evidence(
-            "icmp-prohibited", "icmp", slots, "a router on the way says administratively prohibited and quotes the " + trigger_word(view)
-        )
-    ]
+        if code in (ADMIN_PROHIBITED_4 if four else ADMIN_PROHIBITED_6):
+            told.append(slot)
+        elif not four or code != FRAGMENTATION_NEEDED:
+            other.append(slot)
+    if told:
+        return [Evidence("icmp-prohibited", "icmp", told, f"a router on the way says administratively prohibited and quotes the {trigger_word(view)}")]
+    if other:
+        return [Evidence("icmp-unreachable", "icmp", other, f"a router on the way says unreachable and quotes the {trigger_word(view)}", False)]
+    return []
+
+
+def _quotes_trigger(view: FlowView, row: int) -> bool:
+    """The ICMP error in a row comes from neither end and quotes a segment of the client that carries bytes of the trigger."""
+    packets, flows, f = view.flows.packets, view.flows, view.f
+    q, base = int(packets.quote[row]), int(flows.client_base[f])
+    sequence = int(packets.quotes.sequence[q])
+    if sequence < 0 or base < 0 or int(packets.quotes.source[q]) != int(flows.client[f]):
+        return False
+    place = ((sequence - base + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    return view.hello_start <= place < view.hello_end and int(packets.source[row]) not in (int(flows.server[f]), int(flows.client[f]))

@@ -124,6 +124,13 @@ class Excuses:
             judgement.could_be += ["server-front", "proxy.drop", "server-hung"]
             judgement.reasons.append(split)
             return
+        ignored = [e for e in found if e.kind == "stall"]
+        if ignored:  # a server that is merely hung still acknowledges
+            judgement.because = because or "no-control"
+            judgement.technique, judgement.techniques = "drop.answer", ["drop.answer"]
+            judgement.could_be += ["drop.answer", "path-outage", "server-down"]
+            judgement.reasons += [e.reason for e in ignored]
+            return
         if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0:
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(

@@ -99,6 +99,8 @@ class Judge:
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
         judged: list[Judgement | None] = [self._judge(f, findings[f], because.get(f)) for f in range(count)]
+        for group in names.values():
+            self._one_place(group, judged)
         starts = [self.observed.flows.time(int(flows.start[f])) for f in range(count)]
         for members in places.values():
             self._residual(members, judged, starts)
@@ -161,6 +163,11 @@ class Judge:
             self._clear(judgement, ends.cleared)
         elif proof:
             self._blame(judgement, proof)
+        elif outcome.word == "worked" and self._strange_certificate(f):
+            judgement.verdict, judgement.because = "insufficient", "server-or-third-party"
+            judgement.technique, judgement.techniques = "mitm", ["mitm"]
+            judgement.could_be += ["mitm", "certificates-of-two-authorities"]
+            judgement.reasons.append("the certificate comes from another authority than those of all designated controls at this address")
         elif outcome.word == "worked":
             judgement.verdict, judgement.confidence = "ok", "medium"
             if kind == QUIC_INITIAL:
@@ -186,6 +193,10 @@ class Judge:
             if ends and ends.direction != "unknown":
                 judgement.direction = ends.direction
         return judgement
+
+    def _strange_certificate(self, f: int) -> bool:
+        """A signature of interception matched beside designated controls (other names of a foreign capture have authorities of their own)."""
+        return self.controls.designated and any(m.definition.technique == "mitm" and not m.pending for m in self.matches[f])
 
     def _clear(self, judgement: Judgement, reason: str) -> None:
         """The server's own capture shows that the server ended it: whatever looked strange from one end is explained."""
@@ -225,6 +236,10 @@ class Judge:
         f = judgement.flow
         view, outcome = self.view(f), self.outcomes[f]
         techniques = [e.technique if e.kind in FROM_BOTH_ENDS else self._placed(view, e.technique) for e in proof]
+        if any(e.technique == "drop.hello" for e in proof):  # how a hello was refused that was provably swallowed
+            refusals = [e for e in judgement.evidence if e.kind == "icmp-unreachable"]
+            techniques += [e.technique for e in refusals]
+            proof = [*proof, *refusals]
         judgement.techniques = _deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t)))
         judgement.technique = judgement.techniques[0]
         judgement.reasons = [e.reason for e in proof]
@@ -282,6 +297,19 @@ class Judge:
         return None
 
     # ---- what needs other flows' verdicts
+
+    def _one_place(self, group: list[int], judged: list[Judgement | None]) -> None:
+        """Where one trial of a name shows that the hello passed beside the reset, a trial that only lacks this sight has no position: the same
+        box does not swallow now and pass then, but captures and paths lose packets."""
+        mine = [j for f in group if (j := judged[f]) is not None and j.technique is not None]
+        if not any(j.technique == "rst.on-path" for j in mine):
+            return
+        for j in mine:
+            if j.technique == "rst.in-path":
+                j.technique, j.position, j.direction = "rst", "unknown", "unknown"
+                j.techniques = ["rst" if t == "rst.in-path" else t for t in j.techniques]
+                j.signature = self._winner(j.flow, "rst")
+                j.reasons[-1:] = ["no acknowledgement of the hello was seen here, but in another trial of this name: the position stays open"]
 
     def _residual(self, members: list[int], judged: list[Judgement | None], starts: list[int]) -> None:
         for f in members:

@@ -24,6 +24,9 @@ PATIENCE = 1_000_000_000
 """ns that an answer may take before its absence is silence, and that a client must wait before its close is a timeout and not a
 change of mind: the initial retransmission timeout of RFC 6298 section 2."""
 
+FRAGMENTATION_NEEDED = 4
+"""ICMP type 3 code 4: the path wants smaller packets, nothing is refused (RFC 1191 section 4)."""
+
 UNACKED_COPIES, UNACKED_SPAN = 3, 3_000_000_000
 """Copies, and ns from first to last, after which unacknowledged data counts as unheard (design section 4 (b))."""
 
@@ -54,7 +57,9 @@ def _quic(view: FlowView) -> Outcome:
 
 def _unreachable(view: FlowView, slot: int) -> bool:
     kind = view.packet(slot, "icmp_type")
-    return kind == 3 if view.packet(slot, "protocol") == ICMP else kind == 1
+    if view.packet(slot, "protocol") == ICMP:
+        return kind == 3 and view.packet(slot, "icmp_code") != FRAGMENTATION_NEEDED
+    return kind == 1
 
 
 def _without_trigger(view: FlowView) -> Outcome:

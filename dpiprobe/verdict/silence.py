@@ -9,7 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, tcp_flags
@@ -18,6 +18,7 @@ from dpiprobe.verdict.control import Controls, alike
 from dpiprobe.verdict.evidence import ms, trigger_word
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
+from dpiprobe.verdict.outcome import stalled as unheard_from
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import ACK, RST, SYN
 
@@ -139,25 +140,30 @@ def server_never_took_it(view: FlowView) -> bool:
 
 
 def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls, views: View) -> dict[int, Silence]:
-    """For the stalled flows of one name: the finding of each. Two stalls are asked, and a control that carried as much, before and after."""
+    """For the stalled flows of one name: the finding of each. Two stalls are asked, and a control that carried as much, before and after.
+
+    A hello that was acknowledged, never answered, and after which the client's close went unheard stalled before the answer: a server that is
+    merely hung still acknowledges.
+    """
     out: dict[int, Silence] = {}
-    stalled = [f for f in flows if outcomes[f].word == "stalled"]
-    for f in stalled:
+    where = {f: slot for f in flows if (slot := _stalled_at(f, outcomes, views)) >= 0}
+    for f, slot in where.items():
         view = views(f)
-        slot = outcomes[f].slot
         seen = int(view.flows.server_seen[f])
         last = view.server_words[-1]
-        reason = f"{seen} bytes came, then nothing: what the client sent from packet {view.number(slot)} on was never acknowledged"
-        finding = Evidence("stall", "drop.stall", [last, slot, view.client_words[-1]], reason, False)
+        answered = outcomes[f].word == "stalled"
+        came = f"{seen} bytes came" if answered else f"the {trigger_word(view)} was acknowledged"
+        reason = f"{came}, then nothing: what the client sent from packet {view.number(slot)} on was never acknowledged"
+        finding = Evidence("stall", "drop.stall" if answered else "drop.answer", [last, slot, view.client_words[-1]], reason, False)
         if view.lost:
             out[f] = Silence(finding, "capture-loss")
             continue
         good = [g for g in controls.worked[f] if int(view.flows.server_seen[g]) >= seen and not views(g).lost]
         before = [g for g in good if views(g).last_time < view.when(slot)]
         after = [g for g in good if views(g).time[0] > view.when(slot)]
-        if not before or not after or any(outcomes[g].word == "stalled" for g in controls.failed[f]):
+        if not before or not after or any(_stalled_at(g, outcomes, views) >= 0 for g in controls.failed[f]):
             out[f] = Silence(finding, "no-control")
-        elif not apart(stalled, f, good, outcomes, views):
+        elif not apart(where, f, good, views):
             out[f] = Silence(finding, "too-few-trials")
         else:
             finding.sufficient = True
@@ -166,14 +172,23 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
     return out
 
 
-def apart(stalled: Sequence[int], f: int, good: Sequence[int], outcomes: Sequence[Outcome], views: View) -> bool:
+def _stalled_at(f: int, outcomes: Sequence[Outcome], views: View) -> int:
+    """The first packet of the client that went unheard in a flow that had been alive up to the hello's acknowledgement, -1 where none."""
+    if outcomes[f].word == "stalled":
+        return outcomes[f].slot
+    if outcomes[f].word == "silent" and views(f).ack_end >= 0:
+        return unheard_from(views(f))
+    return -1
+
+
+def apart(where: Mapping[int, int], f: int, good: Sequence[int], views: View) -> bool:
     """Another flow stalled as well, and not in the same hole of the path: a control worked in between, or something else came in meanwhile."""
 
     def span(g: int) -> tuple[int, int]:
-        return views(g).when(outcomes[g].slot), views(g).last_time
+        return views(g).when(where[g]), views(g).last_time
 
     begin, end = span(f)
-    others = [span(g) for g in stalled if g != f]
+    others = [span(g) for g in where if g != f]
     between = [(stop, begin) if start < begin else (end, start) for start, stop in others]
     if any(low < views(g).time[0] and views(g).last_time < high for low, high in between for g in good):
         return True
