@@ -1,8 +1,8 @@
 """Agreement with tshark: the same packets in as many TCP flows, and the same names between the same endpoints.
 
 Over the corpus where DPIPROBE_CORPUS is set, one run of tshark a file: all of clean, field and boxes; of hostile the crafted ones, every
-twentieth of the rest (all with DPIPROBE_TSHARK_ALL=1), and all that stand in the tables. Where we differ on purpose stands in the tables, each with its reason; an entry that no longer
-differs fails, so that the tables stay true.
+twentieth of the rest (all with DPIPROBE_TSHARK_ALL=1), and all that stand in the tables. Where we differ on purpose stands in the tables, each with its
+reason; an entry that no longer differs fails, so that the tables stay true.
 
 Differences that are no file's own and hold everywhere:
 - A packet that an ICMP error quotes is a flow and a request for tshark; here the error joins the flow that it quotes.
