@@ -67,6 +67,7 @@ NAMES = {
     "ch_extlen_lie.pcap": "the extension block lies about its length: tshark gives up, the name stands before that",
     "ch_list_lie.pcap": "the list of names lies about its length: tshark gives up, the name is whole",
     "ch_http_no_crlf.pcap": "a request whose head never ends: a filter has read its Host all the same",
+    "quic_vn.pcap": "a connection after a version negotiation: the name stands in the second Initial, which tshark does not decrypt",
     "quic_server_anon.pcap": "one Initial sent again from other ports: tshark knows the connection by its id and shows its name once",
     "sni_escape.pcap": "control characters are escaped here",
     "sni_newline.pcap": "control characters are escaped here",
