@@ -21,7 +21,7 @@ from dpiprobe.signature.database import Database
 from dpiprobe.signature.match import Match, first_pass
 from dpiprobe.signature.second_pass import second_pass
 from dpiprobe.signature.second_pass import settle as settle_claims
-from dpiprobe.verdict.both_ends import compare_ends, join
+from dpiprobe.verdict.both_ends import compare_ends
 from dpiprobe.verdict.comparison import context_of
 from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.judge import Judge
@@ -74,10 +74,10 @@ def explain(
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first)))
     far = observe(settle(server_side.packets)) if server_side is not None else None
     ends = compare_ends(observed, far, outcomes) if far is not None else None
-    judge = Judge(observed, outcomes, chosen, matches, roles, ends, views)
+    judge = Judge(observed, outcomes, chosen, matches, ends, views)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen, planned_names(flows, plan))
-    partners = len(join(observed, far)) if far is not None else None
+    partners = sum(end.partner >= 0 for end in ends.values()) if ends is not None else None
     return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash, partners)
 
 

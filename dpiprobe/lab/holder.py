@@ -178,7 +178,7 @@ class Init:
             try:
                 self.network.enter(name)
                 body(theirs)
-            except Exception:
+            except Exception:  # a forked child: whatever went wrong is printed, and it must never return into its parent's code
                 traceback.print_exc()
             os._exit(1)
         theirs.close()
@@ -278,7 +278,7 @@ class Init:
             self._child("tap", ours)
             try:
                 _tap(self.network, nodes, fds, theirs)
-            except Exception:
+            except Exception:  # a forked child: whatever went wrong is printed, and it must never return into its parent's code
                 traceback.print_exc()
             os._exit(1)
         theirs.close()

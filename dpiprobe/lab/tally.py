@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import exp, lgamma, log
 from typing import Any
 
 from dpiprobe.lab.conditions import condition
 from dpiprobe.lab.matrix import BLAME, GRADES, Result, View
 from dpiprobe.lab.truth import Truth
+from dpiprobe.verdict.statistics import upper_bound
 
 FORMAT = "dpiprobe-matrix/1"
 MILD, HARSH = 0.02, 0.05
@@ -23,26 +23,7 @@ VIEWS = ("client", "both")
 def interval(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Exact two-sided bounds of a share."""
     tail = (1 - confidence) / 2
-    return (1 - _upper(trials - hits, trials, tail), _upper(hits, trials, tail)) if trials else (0.0, 1.0)
-
-
-def upper(hits: int, trials: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a share."""
-    return _upper(hits, trials, 1 - confidence)
-
-
-def _upper(hits: int, trials: int, tail: float) -> float:
-    """The share at which so few hits have the probability `tail`; logarithms, since the numbers leave a float's range."""
-    if trials <= 0 or hits >= trials:
-        return 1.0
-    low, high = hits / trials, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        terms = [
-            lgamma(trials + 1) - lgamma(k + 1) - lgamma(trials - k + 1) + k * log(middle) + (trials - k) * log(1 - middle) for k in range(hits + 1)
-        ] if middle < 1 else [-1e9]  # fmt: skip
-        low, high = (middle, high) if sum(exp(t) for t in terms) > tail else (low, middle)
-    return high
+    return (1 - upper_bound(trials - hits, trials, 1 - tail), upper_bound(hits, trials, 1 - tail)) if trials else (0.0, 1.0)
 
 
 def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: Iterable[str]) -> dict[str, Any]:
@@ -140,7 +121,7 @@ def _innocents(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "runs": len(results),
         "accused": len(accused),
-        "upper_95": upper(len(accused), len(results)),
+        "upper_95": upper_bound(len(accused), len(results)),
         "verdicts": {name: dict(Counter(r.both.verdict or "-" for r in group).most_common()) for name, group in _by(results, lambda r: r.name)},
         "conditions": {name: {"runs": len(group), "accused": sum(bool(r.accused) for r in group)} for name, group in _by(results, lambda r: r.condition)},
         "accusations": [_where(r) | {"accused": r.accused} for r in accused],

@@ -26,7 +26,6 @@ from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.view import FlowView, Views
 from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 
-CONFIDENCE = ("low", "medium", "high")
 FROM_BOTH_ENDS = frozenset({"not-sent-by-server", "not-sent-by-client", "lost-between-the-ends"})
 """Findings that know more of the box's place than the client's side shows."""
 FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing"})
@@ -46,14 +45,12 @@ class Judge:
         outcomes: Sequence[Outcome],
         controls: Controls,
         matches: Sequence[Match],
-        roles: Sequence[str | None],
         ends: Mapping[int, Ends] | None = None,
         views: Views | None = None,
     ) -> None:
         self.observed = observed
         self.outcomes = list(outcomes)
         self.controls = controls
-        self.roles = roles
         self.ends = ends or {}
         self.matches: dict[int, list[Match]] = defaultdict(list)
         for match in matches:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from math import comb, exp, lgamma, log
 
 
 def rank_sum_less(test: Sequence[float], control: Sequence[float]) -> float:
@@ -40,12 +40,15 @@ def _u_distribution(m: int, n: int) -> list[int]:
 
 
 def upper_bound(failures: int, trials: int, confidence: float = 0.95) -> float:
-    """Clopper-Pearson upper bound of a failure rate, by bisection on the exact binomial tail."""
+    """Clopper-Pearson upper bound of a rate (one-sided), by bisection on the exact binomial tail; logarithms, since the numbers leave a float's range."""
+    tail = 1 - confidence
     if trials <= 0 or failures >= trials:
         return 1.0
     low, high = failures / trials, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        tail = sum(comb(trials, k) * middle**k * (1 - middle) ** (trials - k) for k in range(failures + 1))
-        low, high = (middle, high) if tail > 1 - confidence else (low, middle)
+        terms = [
+            lgamma(trials + 1) - lgamma(k + 1) - lgamma(trials - k + 1) + k * log(middle) + (trials - k) * log(1 - middle) for k in range(failures + 1)
+        ] if middle < 1 else [-1e9]  # fmt: skip
+        low, high = (middle, high) if sum(exp(t) for t in terms) > tail else (low, middle)
     return high

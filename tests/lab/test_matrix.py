@@ -18,6 +18,7 @@ from dpiprobe.lab import tally, variants
 from dpiprobe.lab.matrix import Boxes, Task, View
 from dpiprobe.report.matrix_page import page
 from dpiprobe.signature.database import load
+from dpiprobe.verdict.statistics import upper_bound
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +96,8 @@ def test_bounds_are_those_of_clopper_and_pearson(hits: int, trials: int, low: fl
 
 
 def test_no_accusation_in_thirty_thousand_runs_bounds_the_rate() -> None:
-    assert tally.upper(0, 30_000) == pytest.approx(1 - 0.05 ** (1 / 30_000), rel=1e-6)
-    assert tally.upper(20_000, 30_000) < 0.68
+    assert upper_bound(0, 30_000) == pytest.approx(1 - 0.05 ** (1 / 30_000), rel=1e-6)
+    assert upper_bound(20_000, 30_000) < 0.68
 
 
 def test_unknown_names_are_refused(boxes: Boxes) -> None:
