@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpiprobe.tls.craft import BROWSER_ALPN, client_hello, server_name_body
+from dpiprobe.tls.craft import BROWSER_ALPN, client_hello
+from dpiprobe.tls.extension import server_name_body
 from dpiprobe.tls.fingerprint import ja3, ja4
 from dpiprobe.tls.hello import (
     SERVER_NAME,
