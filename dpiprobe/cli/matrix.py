@@ -5,7 +5,6 @@ Rules of this file: arguments, progress and a summary; the runs stand in `lab.ma
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from dpiprobe.errors import UsageError
 
 if TYPE_CHECKING:
     from dpiprobe.lab.matrix import Boxes, Result, Task
+    from dpiprobe.lab.matrix_record import MatrixRecord, World
 
 _FULL_REPETITIONS = 5
 _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
@@ -35,16 +35,20 @@ _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write everything as JSON.")
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write one page of HTML.")
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the captures of the runs into this folder (at most 50 runs).")
-@click.option("--namespaces", type=click.IntRange(0), default=0, metavar="N", help="N runs of boxes, 2/5 N of innocents, at random, in namespaces too.")
+@click.option("--namespaces", type=click.IntRange(0), metavar="N", help="N runs of boxes, at random, in namespaces too.")
+@click.option("--namespaces-innocents", "quiet", type=click.IntRange(0), metavar="N", help="And N runs of innocents. [default: 2/5 of --namespaces]")
+@click.option("--sample-only", is_flag=True, help="Of everything else only the sample for namespaces runs on the virtual clock.")
 @click.option("--conditions", "list_conditions", is_flag=True, help="List conditions and innocents, and run nothing.")
 @click.pass_context
 def matrix(
     ctx: click.Context, full: bool, names: tuple[str, ...], places: tuple[str, ...], innocents: int | None, harmless: tuple[str, ...], repetitions: int | None,
-    seed: int, jobs: int, json_file: Path | None, html_file: Path | None, keep: Path | None, namespaces: int, list_conditions: bool,
+    seed: int, jobs: int, json_file: Path | None, html_file: Path | None, keep: Path | None, namespaces: int | None, quiet: int | None, sample_only: bool,
+    list_conditions: bool,
 ) -> None:  # fmt: skip
     """Try boxes under conditions on the virtual clock, judge, and count what was right.
 
-    Without options: a few boxes under a few conditions, and the innocents under the same. Exit code 1 where an innocent was accused.
+    Without options: a few boxes under a few conditions, and the innocents under the same. Exit code 1 where an innocent was accused,
+    3 where runs in namespaces failed, 130 where it was interrupted; the JSON then has what there is.
 
     \b
     dpiprobe lab matrix --full --json matrix.json --html matrix.html
@@ -53,7 +57,7 @@ def matrix(
     from dpiprobe.lab import conditions as table
     from dpiprobe.lab import innocents as harmless_table
     from dpiprobe.lab import matrix as room
-    from dpiprobe.lab import tally as counting
+    from dpiprobe.lab.matrix_record import MatrixRecord
     from dpiprobe.signature.database import load
 
     if list_conditions:
@@ -66,29 +70,49 @@ def matrix(
     say = voice(ctx)
     boxes = room.Boxes(load())
     todo = _tasks(boxes, full, names, places, innocents, harmless, repetitions, seed)
+    chosen: list[Task] = []
+    if namespaces is not None or quiet is not None:
+        from dpiprobe.lab import in_namespaces
+
+        count = namespaces or 0
+        chosen = in_namespaces.sample(todo, count, -(-count * 2 // 5) if quiet is None else quiet, boxes, seed)
+        todo = chosen if sample_only else todo
+    elif sample_only:
+        raise UsageError("--sample-only needs the size of the sample; say --namespaces N")
     if keep is not None and len(todo) > 50:
         raise UsageError(f"--keep would write the captures of {len(todo)} runs; choose with --box, --condition and --repetitions")
-    began = time.monotonic()
-    results, interrupted = _run(todo, boxes, jobs, keep, say)
-    data = _data(results, boxes, seed, interrupted, time.monotonic() - began)
-    if namespaces and not interrupted:
-        real = _run_real(todo, namespaces, boxes, jobs, seed, say)
-        data["namespaces"] = {"summary": counting.tally(real, boxes.truths, boxes.deployments), "results": [room.plain(r) for r in real]}
-    if json_file is not None:
-        json_file.write_text(json.dumps(data, ensure_ascii=False) + "\n", encoding="utf-8")
+    record = MatrixRecord(boxes, seed, json_file)
+    interrupted = False
+    try:
+        _run(todo, record, jobs, keep, say)
+        if chosen:
+            _run_real(chosen, record, jobs, say)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        say.done()
+        data = record.save(complete=not interrupted and sys.exc_info()[0] is None, now=True)
+    assert data is not None
     if html_file is not None:
         from dpiprobe.report.matrix_page import page
 
         html_file.write_text(page(data), encoding="utf-8")
-    _tell(data["summary"], results if keep is not None or len(results) <= 5 else [])
+    _tell(data, record.virtual.results if keep is not None or record.virtual.over <= 5 else [])
     if "namespaces" in data:
         click.echo("\nwith real kernels, in namespaces:")
-        _tell(data["namespaces"]["summary"], [])
+        _tell(data["namespaces"], [])
+        _tell_agreement(data["namespaces"]["agreement"])
+    worlds = [world for world in (record.virtual, record.real) if world is not None]
     if interrupted:
-        say.note(f"interrupted after {len(results)} of {len(todo)} runs")
+        over = sum(world.over for world in worlds)
+        say.note(f"interrupted after {over} of {len(todo) + len(chosen)} runs" + (f"; {json_file} has them" if json_file else ""))
         sys.exit(130)
-    if data["summary"]["innocents"]["accused"] or data.get("namespaces", data)["summary"]["innocents"]["accused"]:
+    if any(world.accused for world in worlds):
         sys.exit(1)
+    if record.virtual.failed:
+        sys.exit(70)
+    if record.real is not None and record.real.failed:
+        sys.exit(3)
 
 
 def _tasks(
@@ -116,44 +140,46 @@ def _tasks(
     return todo + room.innocent_tasks(innocents, seed, harmless, places)
 
 
-def _run(todo: list[Task], boxes: Boxes, jobs: int, keep: Path | None, say: Voice) -> tuple[list[Result], bool]:
-    """Carry everything out; Ctrl-C keeps what there is."""
+def _run(todo: list[Task], record: MatrixRecord, jobs: int, keep: Path | None, say: Voice) -> None:
+    """Carry everything out on the virtual clock."""
     from dpiprobe.lab import matrix as room
 
-    results: list[Result] = []
-    began = time.monotonic()
-    try:
-        if keep is not None:
-            for task in todo:
-                folder = keep / f"{task.name}-{task.condition}-{task.seed}" if len(todo) > 1 else keep
-                results.append(room.run_task(task, boxes, folder))
-        else:
-            for result in room.run_all(todo, jobs):
-                results.append(result)
-                took = time.monotonic() - began
-                left = took / len(results) * (len(todo) - len(results))
-                accused = sum(bool(r.accused) for r in results if r.kind == "innocent")
-                say.progress(f"{len(results)} of {len(todo)} runs, {accused} innocents accused, {_clock(left)} left")
-    except KeyboardInterrupt:
-        return results, True
-    finally:
-        say.done()
-    return results, False
-
-
-def _run_real(todo: list[Task], count: int, boxes: Boxes, jobs: int, seed: int, say: Voice) -> list[Result]:
-    """A sample with real kernels."""
-    from dpiprobe.lab import in_namespaces
-
-    chosen = in_namespaces.sample(todo, count, boxes, seed)
-    results: list[Result] = []
-    began = time.monotonic()
-    for result in in_namespaces.run_real(chosen, boxes, jobs):
-        results.append(result)
-        left = (time.monotonic() - began) / len(results) * (len(chosen) - len(results))
-        say.progress(f"{len(results)} of {len(chosen)} runs in namespaces, {_clock(left)} left")
+    world, began = record.virtual, time.monotonic()
+    world.asked = len(todo)
+    if keep is not None:
+        for task in todo:
+            world.take(room.run_task(task, record.boxes, keep / f"{task.name}-{task.condition}-{task.seed}" if len(todo) > 1 else keep))
+    else:
+        for result in room.run_all(todo, jobs):
+            world.take(result)
+            say.progress(f"{world.over} of {world.asked} runs, {world.accused} innocents accused{_broken(world)}, {_left(began, world)} left")
+            record.save()
+    record.seconds = time.monotonic() - began
     say.done()
-    return results
+
+
+def _run_real(chosen: list[Task], record: MatrixRecord, jobs: int, say: Voice) -> None:
+    """The sample, with real kernels."""
+    from dpiprobe.lab import in_namespaces
+    from dpiprobe.lab.matrix_record import World
+
+    world, began = World(len(chosen)), time.monotonic()
+    record.real = world
+    for result in in_namespaces.run_real(chosen, record.boxes, jobs):
+        world.take(result)
+        say.progress(
+            f"{world.over} of {world.asked} runs in namespaces, {world.accused} innocents accused{_broken(world)}, {_left(began, world)} left"
+        )
+        record.save()
+    say.done()
+
+
+def _broken(world: World) -> str:
+    return f", {len(world.failed)} failed" if world.failed else ""
+
+
+def _left(began: float, world: World) -> str:
+    return _clock((time.monotonic() - began) / world.over * (world.asked - world.over))
 
 
 def _clock(seconds: float) -> str:
@@ -161,28 +187,12 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _data(results: list[Result], boxes: Boxes, seed: int, interrupted: bool, seconds: float) -> dict[str, Any]:
-    from dpiprobe import __version__
-    from dpiprobe.lab import tally as counting
-    from dpiprobe.lab.matrix import plain
-
-    return {
-        "format": counting.FORMAT,
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": " ".join(["dpiprobe", *sys.argv[1:]]),
-        "tool": __version__,
-        "signatures": boxes.database.hash,
-        "seed": seed,
-        "seconds": round(seconds, 1),
-        "interrupted": interrupted,
-        "summary": counting.tally(results, boxes.truths, boxes.deployments),
-        "results": [plain(r) for r in sorted(results, key=lambda r: (r.kind, r.name, r.condition, r.seed)) if r.kind == "box" or r.accused],
-    }
-
-
-def _tell(summary: dict[str, Any], results: list[Result]) -> None:
-    """The summary for a person."""
-    click.echo(f"{summary['runs']} runs, {summary['connections']} connections")
+def _tell(world: dict[str, Any], results: list[Result]) -> None:
+    """What came out of one world, for a person."""
+    summary, failed = world["summary"], world["failed"]
+    click.echo(f"{summary['runs']} runs, {summary['connections']} connections" + (f"; {len(failed)} more failed" if failed else ""))
+    for kind in ("box", "innocent"):
+        _examples("failed", kind, [f for f in failed if f["kind"] == kind], lambda f: f"{f['name']} {f['condition']} {f['seed']}: {f['reason']}")
     rows = [*summary["conditions"], summary["up_to_2_percent"], summary["at_5_percent"]] if summary["conditions"] else []
     if rows:
         click.echo(f"\n{'technique right':<20}{'runs':>6}  {'client alone':<28}{'both ends':<28}")
@@ -208,6 +218,23 @@ def _tell(summary: dict[str, Any], results: list[Result]) -> None:
         one, two = r.client, r.both
         said = [f"{view} {v.verdict} {v.technique} {v.signature}" for view, v in (("client", one), ("both ends", two))]
         click.echo(f"{r.name} {r.condition} {r.seed}: {'; '.join(said)}")
+
+
+def _tell_agreement(found: dict[str, Any]) -> None:
+    """How the two worlds compare, where the same runs took place in both."""
+    for kind in ("box", "innocent"):
+        one = found[kind]
+        if one["runs"]:
+            click.echo(f"the same verdict, technique and signature in both worlds, {kind}: client {one['client']}, both ends {one['both']} of {one['runs']}")
+    for entry in found["differ"][:_SHOWN]:
+        sides = [f"{view}: {_words(entry[f'virtual_{view}'])} | {_words(entry[f'real_{view}'])}" for view in ("client", "both")]
+        click.echo(f"  virtual | real: {entry['name']} {entry['condition']} {entry['seed']}: {'; '.join(sides)}")
+    if len(found["differ"]) > _SHOWN:
+        click.echo(f"  ... and {len(found['differ']) - _SHOWN} more; --json has all")
+
+
+def _words(said: list[Any]) -> str:
+    return " ".join(str(word) for word in said if word is not None)
 
 
 def _examples(title: str, kind: str, entries: list[dict[str, Any]], says: Any) -> None:

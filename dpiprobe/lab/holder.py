@@ -256,6 +256,8 @@ class Init:
                     signal.signal(number, signal.SIG_DFL)
                 self.network.enter(request["node"])
                 namespaces.see_own_network()
+                if request.get("own_run"):
+                    namespaces.private_run()
                 os.chdir(request["cwd"])
                 for target, fd in enumerate(fds[:3]):
                     os.dup2(fd, target, inheritable=True)

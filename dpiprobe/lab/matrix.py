@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from dpiprobe.capture.model import Capture
 from dpiprobe.errors import UsageError
-from dpiprobe.lab import boxes, catalogue, topology, truth, variants, virtual
+from dpiprobe.lab import boxes, catalogue, namespaces, topology, truth, variants, virtual
 from dpiprobe.lab.conditions import CONDITIONS, INNOCENT_CONDITIONS, Condition, condition
 from dpiprobe.lab.innocents import INNOCENTS, Innocent
 from dpiprobe.plan.plan import Plan
@@ -70,6 +71,17 @@ class Result:
     accused: list[str] = field(default_factory=list)
     foreign: str | None = None
     connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A run that could not be carried out or judged, and why. It counts as what it is: no result."""
+
+    kind: str
+    name: str
+    condition: str
+    seed: int
+    reason: str
 
 
 class Boxes:
@@ -229,13 +241,26 @@ def _prepare() -> None:
         _shared.append(Boxes(load()))
 
 
-def _work(chunk: Sequence[Task]) -> list[Result]:
-    """What a worker process does with its share."""
+def _work(chunk: Sequence[Task]) -> list[Result | Failed]:
+    """What a worker process does with its share; a mistake of ours in one run is told and costs that run only."""
     _prepare()
-    return [run_task(task, _shared[0]) for task in chunk]
+    done: list[Result | Failed] = []
+    for task in chunk:
+        try:
+            done.append(run_task(task, _shared[0]))
+        except Exception as problem:
+            done.append(Failed(task.kind, task.name, task.condition, task.seed, f"{type(problem).__name__}: {problem}"))
+    return done
 
 
-def run_all(todo: Sequence[Task], jobs: int, chunk: int = 20) -> Iterator[Result]:
+def _begin() -> None:
+    """A worker process ends with the process that made it, also where that is killed; Ctrl-C is that process's to hear."""
+    namespaces.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _prepare()
+
+
+def run_all(todo: Sequence[Task], jobs: int, chunk: int = 20) -> Iterator[Result | Failed]:
     """All results, in any order; `jobs` processes. Closing the iterator stops them."""
     chunks = [todo[i : i + chunk] for i in range(0, len(todo), chunk)]
     if jobs <= 1:
@@ -244,7 +269,7 @@ def run_all(todo: Sequence[Task], jobs: int, chunk: int = 20) -> Iterator[Result
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    pool = ProcessPoolExecutor(jobs, initializer=_prepare)
+    pool = ProcessPoolExecutor(jobs, initializer=_begin)
     try:
         for future in as_completed([pool.submit(_work, part) for part in chunks]):
             yield from future.result()

@@ -221,11 +221,12 @@ class Lab:
 
     def popen(
         self, node: str, argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str] | None = None, cwd: str | os.PathLike[str] | None = None,
-        stdin: int | None = None, stdout: int | None = None, stderr: int | None = None,
+        stdin: int | None = None, stdout: int | None = None, stderr: int | None = None, own_run: bool = False,
     ) -> LabProcess:
         """Start a program in a node. Streams are inherited, or subprocess.PIPE, DEVNULL, STDOUT (for stderr), or a descriptor, as with subprocess.Popen.
 
-        `env` is added to this process's environment and `environment`. Raises EnvironmentError_ where the program cannot be started.
+        `env` is added to this process's environment and `environment`; with `own_run` the program has a /run (64 MB) of its own in memory, which ends
+        with it. Raises EnvironmentError_ where the program cannot be started.
         """
         if node not in topology.NODES:
             raise UsageError(f"there is no node {node!r} in the lab; there are: {', '.join(topology.NODES)}")
@@ -253,9 +254,8 @@ class Lab:
                     fd = wanted
                 fds.append(fd)
                 files.append(file)
-            answer = self._ask(
-                {"op": "spawn", "node": node, "argv": words, "cwd": os.fspath(cwd or Path.cwd()), "env": {**inherited, **self.environment, **(env or {})}}, fds,
-            )
+            request = {"op": "spawn", "node": node, "argv": words, "cwd": os.fspath(cwd or Path.cwd()), "own_run": own_run}
+            answer = self._ask({**request, "env": {**inherited, **self.environment, **(env or {})}}, fds)
         except BaseException:
             for file in files:
                 if file is not None:
