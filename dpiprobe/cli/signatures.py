@@ -71,7 +71,7 @@ def show(name: str, folder: str | None, as_json: bool) -> None:
 
 @signatures.command()
 @click.argument("folder", required=False, metavar="[DIR]")
-@click.option("--pcaps", metavar="DIR", help="Run them over the cases there; with dpiprobe's own signatures those of its checkout are taken.")
+@click.option("--pcaps", metavar="DIR", help="Run them over the cases there, and over the clean ones of pcaps/; all of pcaps/ unless given.")
 @JSON
 @click.pass_context
 def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bool) -> None:
@@ -96,11 +96,12 @@ def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bo
     problems = check_folder(where)
     ours = packaged_folder()
     own = where.resolve() == ours.resolve()
-    cases = Path(pcaps) if pcaps is not None else default_folder() if own else None
-    ran = 0
-    if not problems and cases is not None and cases.is_dir():
-        recorded = load_cases(cases)
-        ran = len(recorded)
+    recorded = [] if problems else load_cases(Path(pcaps)) if pcaps is not None else []
+    if not problems and default_folder().is_dir():  # somebody's own signatures must spare our innocents as well
+        named = {case.name for case in recorded}
+        recorded += [case for case in load_cases() if case.name not in named and (pcaps is None or case.family == "clean")]
+    ran = len(recorded)
+    if recorded:
         problems = check_behaviour(where, recorded, also=() if own else _database(None).signatures)
     for problem in problems:
         if as_json:

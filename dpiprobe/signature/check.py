@@ -61,9 +61,9 @@ def _identities(found: Loaded) -> list[str]:
     for signature, document in found:
         stem = Path(document.file).stem
         if signature.id != stem:
-            problems.append(f"{document.where(('id',))}: the id {signature.id!r} is not the file's name {stem!r}")
+            problems.append(f"{document.where(('id',))}: the id {signature.id!r} is not the file's name {stem!r}; rename one of them")
         if signature.id in first:
-            problems.append(f"{document.where(('id',))}: the id {signature.id!r} is taken; {first[signature.id]} has it as well")
+            problems.append(f"{document.where(('id',))}: the id {signature.id!r} is taken; {first[signature.id]} has it as well; choose another")
         first.setdefault(signature.id, document.file)
     return problems
 
@@ -74,9 +74,9 @@ def _promises(signature: Signature, document: Document) -> list[str]:
     if not signature.generic and not signature.distinctive_fields:
         problems.append(f"{at(('expect',))}: a deployment needs a distinctive field; without one, say `generic: true`")
     if signature.unverified and signature.confidence == "high":
-        problems.append(f"{at(('confidence',))}: numbers marked unverified cannot reach confidence high")
+        problems.append(f"{at(('confidence',))}: numbers marked unverified cannot reach confidence high; say medium or low, or find their source")
     if signature.generic and signature.confidence == "high":
-        problems.append(f"{at(('confidence',))}: a generic signature cannot claim confidence high")
+        problems.append(f"{at(('confidence',))}: a generic signature cannot claim confidence high; say medium or low")
     if not signature.generic and _holds_on_bare_reset(signature):
         problems.append(f"{at(('expect',))}: a bare no-socket reset of Linux (R, IP ID 0, window 0, DF set) would match by itself; ask for more")
     for key, text in (("title", signature.title), ("description", signature.description), ("looks_like", signature.looks_like),

@@ -7,7 +7,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,8 +56,9 @@ class Node:
         names = [p for p in self.path if isinstance(p, str)]
         return names[-1] if names else "the file"
 
-    def known_keys(self, known: Iterable[str], required: Iterable[str] = ()) -> bool:
-        """Refuses keys that are not known, and says which required ones are missing; whether it is a mapping at all."""
+    def known_keys(self, known: Iterable[str], required: Iterable[str] = (), advice: Mapping[str, str] | None = None) -> bool:
+        """Refuses keys that are not known, and says which required ones are missing and (`advice`) what belongs there; whether it is a mapping
+        at all."""
         if not isinstance(self.value, dict):
             self.problem(f"{self.name} takes a mapping, not {kind_of(self.value)}")
             return False
@@ -67,7 +68,7 @@ class Node:
                 self.child(key).key_problem(f"unknown key {key!r}{suggestion(key, known)}")
         for key in required:
             if key not in self.value:
-                self.problem(f"{self.name} lacks {key!r}")
+                self.problem(f"{self.name} lacks {key!r}" + (f"; {advice[key]}" if advice and key in advice else ""))
         return True
 
     def text(self) -> str:

@@ -25,6 +25,22 @@ from dpiprobe.signature.yaml_strict import Document, read
 REQUIRED = ("id", "title", "mechanism", "technique", "status", "confidence", "seen", "description", "looks_like", "references", "trigger", "expect")
 OPTIONAL = ("support", "rule_out", "any_of", "emulate", "examples", "generic", "supersedes", "unverified")
 EXAMPLE_KINDS = ("match", "near_miss")
+ADVICE = {
+    "title": "say in a few words who does what",
+    "mechanism": "the most it may claim, such as tls.reset.sni",
+    "technique": "how it is done, such as rst.on-path",
+    "status": f"one of {', '.join(STATUSES)}",
+    "confidence": f"the most that it alone may claim: one of {', '.join(CONFIDENCES)}",
+    "seen": "where (and when) it was seen, such as {first: 2022, where: China}",
+    "description": "say what happens, so that a newcomer understands it",
+    "looks_like": "say what else looks like it, and how to tell",
+    "references": "name the paper, capture or source code where this was seen",
+    "trigger": "what must have been sent, such as client_hello",
+    "expect": "the clauses that must hold",
+}
+"""What to do about a required key that is missing."""
+NO_SOURCE = frozenset({"none", "unknown", "unpublished", "n/a", "na", "tbd", "-", "?", "nobody", "myself", "internet"})
+"""What people write where they have no source."""
 _ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _CLAUSE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -69,7 +85,7 @@ def require(problems: Iterable[str]) -> None:
 
 
 def _signature(root: Node, group: str) -> Signature | None:
-    if not root.known_keys(REQUIRED + OPTIONAL, REQUIRED):
+    if not root.known_keys(REQUIRED + OPTIONAL, REQUIRED, ADVICE):
         return None
     part = {key: root.child(key) for key in root.value if key in REQUIRED + OPTIONAL}
     clauses = _clauses(part)
@@ -82,6 +98,9 @@ def _signature(root: Node, group: str) -> Signature | None:
     values["references"] = tuple(e.text() for e in part["references"].elements()) if "references" in part else ()
     if "references" in part and not values["references"]:
         part["references"].problem("references is empty; name where this was seen, or what it was derived from")
+    for element in part["references"].elements() if "references" in part else ():
+        if str(element.value).strip(" .").lower() in NO_SOURCE:
+            element.problem(f"{element.value!r} is no source; {ADVICE['references']}, and mark numbers without one as unverified")
     trigger = _trigger(part["trigger"]) if "trigger" in part else None
     emulate = _emulation(part["emulate"]) if "emulate" in part else None
     examples = _examples(part["examples"]) if "examples" in part else {}

@@ -9,6 +9,7 @@ import pytest
 
 from dpiprobe.cli.main import run
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
+from tests.conftest import ROOT
 
 
 def test_list_prints_one_signature_a_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,3 +65,12 @@ def test_features_prints_the_whole_vocabulary(capsys: pytest.CaptureFixture[str]
     assert all(name in shown for name in (*PACKET_FEATURES, *FLOW_FEATURES))
     assert run(["signatures", "features", "--json"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(PACKET_FEATURES) + len(FLOW_FEATURES)
+
+
+def test_check_of_somebody_elses_folder_runs_over_our_innocents_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "signatures" / "generic" / "rst.yaml").read_text().replace("id: rst\n", "id: any-reset\n")
+    text = "\n".join(line for line in text.splitlines() if "delay_over_rtt" not in line and "any_of" not in line and "missing socket" not in line)
+    text = text.replace("expect:\n", "expect:\n  resets: {from: server, has: [R]}\n")
+    (tmp_path / "any-reset.yaml").write_text(text + "\n")
+    assert run(["signatures", "check", str(tmp_path)]) == 1
+    assert "fires on the clean case 'idle-timeout'" in capsys.readouterr().out

@@ -50,12 +50,12 @@ def test_asking_for_more_than_the_packet_is_enough(tmp_path: Path) -> None:
 
 def test_unverified_numbers_do_not_reach_high(tmp_path: Path) -> None:
     assert problems(tmp_path, WHOLE + "unverified: [resets.span]\n") == [
-        "triple.yaml:6:13: numbers marked unverified cannot reach confidence high"
+        "triple.yaml:6:13: numbers marked unverified cannot reach confidence high; say medium or low, or find their source"
     ]
 
 
 def test_a_generic_one_is_never_high(tmp_path: Path) -> None:
-    assert problems(tmp_path, WHOLE + "generic: true\n") == ["triple.yaml:6:13: a generic signature cannot claim confidence high"]
+    assert problems(tmp_path, WHOLE + "generic: true\n") == ["triple.yaml:6:13: a generic signature cannot claim confidence high; say medium or low"]
 
 
 def test_examples_are_named_and_exist_where_somebody_can_tell(tmp_path: Path) -> None:

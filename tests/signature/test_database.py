@@ -81,8 +81,8 @@ def test_all_problems_of_all_files_come_at_once(folder: Path) -> None:
         load(folder)
     assert [p.partition("group/")[2] for p in error.value.problems] == [
         "other.yaml:15:12: flags takes the letters S, F, R, A, not 'X'",
-        "third.yaml:1:5: the id 'triple' is not the file's name 'third'",
-        f"triple.yaml:1:5: the id 'triple' is taken; {folder}/group/third.yaml has it as well",
+        "third.yaml:1:5: the id 'triple' is not the file's name 'third'; rename one of them",
+        f"triple.yaml:1:5: the id 'triple' is taken; {folder}/group/third.yaml has it as well; choose another",
     ]
 
 

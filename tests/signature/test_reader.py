@@ -75,7 +75,7 @@ def test_every_problem_of_a_file_comes_at_once_with_its_place() -> None:
     text = GOOD.replace("technique: rst.on-path", "technique: rst.onpath").replace("ack_ahead: 0", "ack_ahed: 0\n    windw: 3").replace("title:", "titel:")
     assert read_signature(text, "f.yaml")[1] == [
         "f.yaml:2:1: unknown key 'titel', did you mean title?",
-        "f.yaml:1:1: the file lacks 'title'",
+        "f.yaml:1:1: the file lacks 'title'; say in a few words who does what",
         "f.yaml:19:5: unknown packet feature 'ack_ahed', did you mean ack_ahead?",
         "f.yaml:20:5: unknown packet feature 'windw', did you mean window?",
         "f.yaml:4:12: technique cannot be 'rst.onpath', did you mean rst.on-path?",
@@ -218,3 +218,10 @@ def test_any_junk_in_any_place_is_a_problem_and_never_an_exception(data: st.Data
 
 def test_a_file_without_bottom_is_a_problem() -> None:
     assert read_signature("[" * 100_000, "x.yaml")[1] == ["x.yaml:1:1: lists or mappings inside one another without end; a signature has a few levels"]
+
+
+def test_a_word_for_no_source_is_no_source() -> None:
+    _, problems, _ = read_signature(GOOD.replace("references: [a paper]", "references: [unknown]"), "f.yaml")
+    assert problems == [
+        "f.yaml:10:14: 'unknown' is no source; name the paper, capture or source code where this was seen, and mark numbers without one as unverified"
+    ]
