@@ -129,8 +129,10 @@ class Init:
         namespaces.replace_files(_files(config))
         real = config["real"] is not None
         self.network = topology.build(ipv6=config["ipv6"], kernel_routers=("box",) if real else ("r1", "r2"))
+        self.network.enter("server")
+        namespaces.sysctl("net.ipv4.ip_default_ttl", config["server_ttl"])
+        namespaces.sysctl("net.ipv4.tcp_timestamps", int(config["server_timestamps"]))
         if config["cookies"]:
-            self.network.enter("server")
             namespaces.sysctl("net.ipv4.tcp_syncookies", 2)  # 2: always (Documentation/networking/ip-sysctl.rst)
         if config["merged"]:
             for node in ("client", "server"):
@@ -312,9 +314,8 @@ class Init:
 
 def _files(config: Message) -> dict[str, str]:
     """Inside, the lab's names resolve to the server, and no other name leaves for a resolver outside."""
-    names = dict.fromkeys([*config["behaviours"], *config["blocked"]])
     server = topology.SERVER6 if config["ipv6"] else topology.SERVER
-    hosts = "127.0.0.1 localhost\n" + "".join(f"{server} {name}\n" for name in names)
+    hosts = "127.0.0.1 localhost\n" + "".join(f"{server} {name}\n" for name in config["names"])
     return {"/etc/hosts": hosts, "/etc/resolv.conf": f"nameserver {topology.SERVER}\noptions timeout:1 attempts:1\n"}
 
 

@@ -22,7 +22,7 @@ from dpiprobe.lab import virtual
 from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.conditions import condition
 from dpiprobe.lab.matrix import Boxes, Failed, Result, Task, compare, innocent
-from dpiprobe.lab.server import BEHAVIOURS
+from dpiprobe.lab.server import ANY, BEHAVIOURS
 from dpiprobe.lab.session import Lab
 
 BODY = 24_000
@@ -38,8 +38,9 @@ def possible(task: Task, all_boxes: Boxes) -> bool:
     if task.kind == "box":
         return not all_boxes.truths[task.name].http
     entry = innocent(task.name)
-    plain = virtual.ServerSide(entry.server.behaviours)
-    return entry.port == 443 and entry.server == plain and all(n is not None and w in BEHAVIOURS for n, w in entry.server.behaviours.items())
+    server = entry.server
+    plain = virtual.ServerSide(server.behaviours, ttl=server.ttl, timestamps=server.timestamps)
+    return entry.port == 443 and server == plain and all(what in BEHAVIOURS for what in server.behaviours.values())
 
 
 def sample(todo: Sequence[Task], count: int, innocents: int, all_boxes: Boxes, seed: int) -> list[Task]:
@@ -63,7 +64,7 @@ def run_in_namespaces(task: Task, all_boxes: Boxes, lab: Lab | None = None) -> R
 
     with lab or lab_for(task, all_boxes) as standing:
         with standing.capture(None, nodes=("server",)) as taken:
-            near = _probe(standing, task.seed)
+            near = _probe(standing, task)
         far = taken.files["server"].read_bytes()
     client, server = read_capture("client.pcapng", data=near), read_capture("server.pcapng", data=far)
     plan = plan_in(client.comments)
@@ -72,17 +73,23 @@ def run_in_namespaces(task: Task, all_boxes: Boxes, lab: Lab | None = None) -> R
 
 def lab_for(task: Task, all_boxes: Boxes) -> Lab:
     """The lab of a task, not started."""
-    block = all_boxes.blocks[task.name] if task.kind == "box" else None
-    behaviours = {} if block is not None else {str(name): what for name, what in innocent(task.name).server.behaviours.items()}
-    intercepts = block is not None and "mitm" in all_boxes.truths[task.name].techniques
-    return Lab(block, conditions=task.condition, seed=task.seed, body=BODY, behaviours=behaviours, tls="1.2" if intercepts else "1.3")
+    if task.kind == "box":
+        intercepts = "mitm" in all_boxes.truths[task.name].techniques
+        return Lab(all_boxes.blocks[task.name], conditions=task.condition, seed=task.seed, body=BODY, tls="1.2" if intercepts else "1.3")
+    server = innocent(task.name).server
+    return Lab(
+        None, conditions=task.condition, seed=task.seed, body=BODY, server_ttl=server.ttl, server_timestamps=server.timestamps,
+        behaviours={ANY if name is None else name: what for name, what in server.behaviours.items()},
+    )  # fmt: skip
 
 
-def _probe(lab: Lab, seed: int) -> bytes:
-    """The prober's capture, with its plan inside."""
+def _probe(lab: Lab, task: Task) -> bytes:
+    """The prober's capture, with its plan inside; where an innocent is one of the hello alone, that is all it sends."""
+    whole = task.kind == "box" or innocent(task.name).body is not None
     words = [
-        sys.executable, "-m", "dpiprobe", "probe", lab.server, "--name", lab.blocked_name, "--control", lab.allowed_name, "--handshake",
-        "--get", f"/bytes/{BODY}", "--repetitions", "3", "--rate", "2", "--wait", "35", "--seed", str(seed), "--out", _PLACE, "--json",
+        sys.executable, "-m", "dpiprobe", "probe", lab.server, "--name", lab.blocked_name, "--control", lab.allowed_name,
+        *(["--handshake", "--get", f"/bytes/{BODY}"] if whole else []),
+        "--repetitions", "3", "--rate", "2", "--wait", "35", "--seed", str(task.seed), "--out", _PLACE, "--json",
     ]  # fmt: skip
     out, err = (os.memfd_create(name) for name in ("capture", "said"))
     try:

@@ -31,7 +31,7 @@ from dpiprobe.lab.conditions import Condition, condition
 from dpiprobe.lab.inside import LabCapture, LabProcess
 from dpiprobe.lab.plain import to_plain
 from dpiprobe.lab.real.shelf import PREFIX, program
-from dpiprobe.lab.server import BEHAVIOURS
+from dpiprobe.lab.server import ANY, BEHAVIOURS
 
 __all__ = ["Lab", "LabCapture", "LabProcess", "available"]
 
@@ -63,7 +63,8 @@ class Lab:
     delay: one way, ms, (client - box, box - server) · loss: chance that a packet is lost, the same for both halves or (client - box, box - server), 0..1;
     both go before what the conditions say · tls: the newest version that the server speaks, "1.2" or "1.3"
     server_program: a real server in its stead (real/servers.py) · a box named `real-...` is real software (real/shelf.py)
-    behaviours: name -> what the *server* does by itself (server.BEHAVIOURS) · body: bytes of the server's answer, if the path is not /bytes/N
+    behaviours: name (`*`: any other) -> what the *server* does by itself (server.BEHAVIOURS); server_ttl: its packets start with; server_timestamps: it
+    knows that TCP option · body: bytes of the server's answer, if the path is not /bytes/N
     seed: of the box's and the path's randomness (None: a new one; `lab.seed` tells)
     signatures: `emulate:` blocks by signature id (None: those of the program)
     """
@@ -82,6 +83,8 @@ class Lab:
         tls: str = "1.3",
         server_program: str | None = None,
         behaviours: Mapping[str, str] | None = None,
+        server_ttl: int = 64,
+        server_timestamps: bool = True,
         body: int = 1000,
         seed: int | None = None,
         signatures: Mapping[str, Mapping[str, object]] | None = None,
@@ -122,7 +125,9 @@ class Lab:
             "box": self.box, "blocked": self.blocked, "blocked_addresses": [topology.SERVER, topology.SERVER6], "seed": self.seed,
             "condition": to_plain(path), "losses": losses, "ipv6": ipv6, "cookies": path.cookies, "merged": path.merged, "tls": tls,
             "real": real, "server_program": server_program,
-            "behaviours": {ALLOWED: "ok", BLOCKED: "ok", **(behaviours or {})}, "body": body,
+            "behaviours": {**({} if ANY in (behaviours or {}) else {ALLOWED: "ok", BLOCKED: "ok"}), **(behaviours or {})}, "body": body,
+            "names": list(dict.fromkeys([ALLOWED, BLOCKED, *(name for name in behaviours or {} if name != ANY), *self.blocked])),
+            "server_ttl": server_ttl, "server_timestamps": server_timestamps,
         }  # fmt: skip
         self._holder: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
