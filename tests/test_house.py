@@ -20,8 +20,9 @@ ROOMS = [
 EVERYWHERE = {"errors", "__init__"}
 LONGEST = 400  # lines; one concept a file
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "stuff"}
-HEAVY = {"numpy", "yaml", "rich", "pydantic", "scapy", "pyshark", "numba", "pyroute2", "cryptography", "asyncio", "dpkt"}
-LAZY = {"scapy", "numba", "pyshark", "rich", "pyroute2", "cryptography", "aioquic", "zstandard", "lz4"}
+HEAVY = {"numpy", "yaml", "rich", "pydantic", "scapy", "pyshark", "numba", "pyroute2", "cryptography", "asyncio", "dpkt",
+         "pyarrow", "dask", "distributed", "fsspec"}
+LAZY = {"scapy", "numba", "pyshark", "rich", "pyroute2", "cryptography", "aioquic", "zstandard", "lz4", "pyarrow", "dask", "distributed", "fsspec"}
 
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if "data" not in p.relative_to(PACKAGE).parts)
 

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from dpiprobe.cli.judge import explain_file, load_signatures
 from dpiprobe.cli.main import one_line
 from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import Voice, voice
 from dpiprobe.errors import InputError, UsageError
 
+if TYPE_CHECKING:
+    from dpiprobe.report.summary import Summary
+    from dpiprobe.scale.inputs import Input
+    from dpiprobe.scale.task import Form, Options, Result
+
 WORDS = ("ok", "contested", "blocked", "down", "insufficient")
+INTERNAL = 70
 
 
 @click.command()
 @click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: flows, then names, then the capture.")
-@click.option("--interesting", is_flag=True, help="With --json: leave out flows whose verdict is ok.")
+@click.option("--interesting", is_flag=True, help="Leave out records of flows whose verdict is ok.")
 @click.option("--control", "controls", multiple=True, metavar="NAME", help="A name known to work at the same servers; may be repeated.")
 @click.option("--server-side", metavar="FILE", help="A capture of the same flows, taken at the server.")
 @click.option("--together", is_flag=True, help="Judge all captures as one.")
 @click.option("--follow", is_flag=True, help="Print flows while a capture is still being written.")
 @click.option("--signatures", "folder", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
 @click.option("--fail-on", multiple=True, type=click.Choice(WORDS), help="Exit 1 where any name gets this verdict; may be repeated.")
-@click.option("-o", "--out", default="-", metavar="FILE", help="Where to write; '-' is standard output.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes; without it, one for each core where that pays.")
+@click.option("--dask", metavar="WHERE", help="Workers of a Dask cluster: tcp://HOST:PORT, or local:N for N on this machine.")
+@click.option("-o", "--out", default="-", metavar="FILE|DIR", help="Where to write: a file, or a folder (s3:// too) for Parquet; '-' is stdout.")
 @click.pass_context
 def analyze(
     ctx: click.Context, captures: tuple[str, ...], as_json: bool, interesting: bool, controls: tuple[str, ...], server_side: str | None,
-    together: bool, follow: bool, folder: str | None, fail_on: tuple[str, ...], out: str,
+    together: bool, follow: bool, folder: str | None, fail_on: tuple[str, ...], jobs: int | None, dask: str | None, out: str,
 ) -> None:
     """Explain captures: which name works, which does not, who stops it with which technique, and how sure that is.
 
@@ -40,42 +48,151 @@ def analyze(
     Examples:
       dpiprobe analyze capture.pcapng
       dpiprobe analyze *.pcap.gz --json --interesting -o records.jsonl
+      dpiprobe analyze captures/ --jobs 8 --out results/
       tcpdump -w - port 443 | dpiprobe analyze -
 
-    Captures are pcap or pcapng, gzip too; '-' is standard input. Each is judged by itself. Exit codes: 0 ran to the end, 1 --fail-on hit,
-    2 usage, 4 a capture could not be read (the others are finished first).
+    Captures are pcap or pcapng, packed too; folders are searched for them; '-' is standard input. Each is judged by itself. --out with a
+    folder (it is there, or its name ends in '/' or has no extension) writes Parquet, and goes on where it was interrupted. Exit codes: 0 ran
+    to the end, 1 --fail-on hit, 2 usage, 4 a capture could not be read (the others are finished first).
     """
-    _check(captures, server_side, together, follow)
+    from dpiprobe.scale.inputs import absolute, inputs_of
+    from dpiprobe.scale.run import Plan, run
+    from dpiprobe.scale.task import Options, signatures
+
+    _check(captures, server_side, together, follow, dask)
     _check_names(captures, server_side, out, controls)
     speak = voice(ctx)
-    database = load_signatures(folder)
-    unreadable = hit = 0
+    form: Form = "parquet" if _means_a_folder(out, as_json) else "lines" if as_json else "table"
+    hashed = signatures(folder).hash
+    given = inputs_of(captures)
+    if server_side is not None and len(given) != 1:
+        raise UsageError(f"--server-side belongs to one capture, and {len(given)} are given; give one capture and its server side")
+    options = Options(form, folder, controls, server_side, interesting, fail_on, hashed, out=absolute(out))
+    plan = Plan(jobs, dask)
+    if form == "parquet":
+        ctx.exit(_into_parquet(given, options, plan, as_json, speak, out))
     with _sink(out) as sink:
-        for index, path in enumerate(captures):
-            speak.progress(f"capture {index + 1} of {len(captures)}: {path}")
-            try:
-                explanation = explain_file(path, database=database, controls=controls, server_side=server_side)
-            except InputError as wrong:
-                speak.done()
-                click.echo(f"dpiprobe: {one_line(str(wrong))}", err=True)
-                unreadable += 1
+        writer = _Writer(sink, options, speak)
+        plan.write, plan.on_done = sink.write, _progress(given, speak)
+        for result in run(given, options, plan):
+            writer.take(result)
+        if form == "lines":
+            sink.flush()
+    ctx.exit(writer.code)
+
+
+class _Writer:
+    """Prints results as they come, and keeps what the exit code will be."""
+
+    def __init__(self, sink: BinaryIO, options: Options, speak: Voice) -> None:
+        self._sink = sink
+        self._options = options
+        self._speak = speak
+        self._shown = False
+        self._unreadable = self._hits = self._internal = 0
+
+    def take(self, result: Result) -> None:
+        """One capture: its lines or table on the sink, its error and notes on stderr."""
+        self._speak.done()
+        self._hits += result.hits
+        if result.error is not None:
+            say_error(result)
+            self._unreadable += result.internal is None
+            self._internal += result.internal is not None
+            return
+        for summary in result.summaries:
+            _write_table(summary, self._sink, first=not self._shown)
+            self._shown = True
+        if result.text:
+            self._sink.write(result.text)
+        if result.spooled is not None:
+            _pour(result.spooled, self._sink)
+        self._notes(result)
+
+    def _notes(self, result: Result) -> None:
+        """Controls that nobody asked for, and a server side that belongs to another capture, explain nothing: that is worth a line."""
+        for name in result.unused:
+            self._speak.note(one_line(f"note: no flow in {result.name} asks for {name!r}; this --control has no effect"))
+        if result.partners == 0:
+            side = self._options.server_side
+            self._speak.note(one_line(f"note: {side} holds no connection of {result.name}; is it the server's side of another capture?"))
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return INTERNAL if self._internal else InputError.exit_code if self._unreadable else 1 if self._hits else 0
+
+
+def _into_parquet(given: list[Input], options: Options, plan: Any, as_json: bool, speak: Voice, out: str) -> int:
+    """Bring the data set up to all of `given`, print what it comes to, and return the exit code."""
+    from dpiprobe.report.jsonl import line
+    from dpiprobe.report.parquet import arrow
+    from dpiprobe.report.totals import totals
+    from dpiprobe.scale.dataset import finish, open_dataset
+    from dpiprobe.scale.run import run
+    from dpiprobe.scale.store import alone
+
+    arrow()
+    errors: list[tuple[str, str]] = []
+    internal = 0
+    with alone(options.out):
+        dataset = open_dataset(options)
+        todo = dataset.missing(given)
+        if len(todo) < len(given):
+            speak.note(one_line(f"{len(given) - len(todo):,} of {len(given):,} captures are in {out} already"))
+        plan.on_done = _progress(todo, speak)
+        for result in run(todo, options, plan):
+            if result.error is None:
+                dataset.tally.add(result.tally)
                 continue
             speak.done()
-            hits: list[str] = []
-            asked: set[str] = set()
-            records = _watched(explanation.records, fail_on, hits, asked)
-            if as_json:
-                _write_json(records, sink, interesting)
-            else:
-                _write_table(records, sink, first=index == unreadable)
-            hit += len(hits)
-            _say_unused(asked, controls, explanation.partners, path, server_side, speak)
-    if unreadable:
-        ctx.exit(InputError.exit_code)
-    ctx.exit(1 if hit else 0)
+            say_error(result)
+            internal += result.internal is not None
+            errors.append((result.name, result.error))
+        speak.done()
+        summary = finish(dataset, errors)
+    click.echo(line(summary) if as_json else totals(summary, out), nl=as_json)
+    hits = sum(dataset.tally.names[word] + dataset.tally.flows[word] for word in options.fail_on)
+    return INTERNAL if internal else InputError.exit_code if errors else 1 if hits else 0
 
 
-def _check(captures: tuple[str, ...], server_side: str | None, together: bool, follow: bool) -> None:
+def say_error(result: Result) -> None:
+    """What is wrong with one capture, and with -v the traceback of an error of this program's own."""
+    click.echo(f"dpiprobe: {one_line(str(result.error))}", err=True)
+    root = click.get_current_context().find_root().obj
+    if result.internal is not None and isinstance(root, int) and root > 0:
+        click.echo(result.internal, err=True, nl=False)
+
+
+def _progress(given: list[Input], speak: Voice) -> Any:
+    """What to call for each result that is there."""
+    import time
+
+    from dpiprobe.scale.progress import Progress
+
+    progress = Progress(len(given), sum(one.size for one in given), time.monotonic())
+
+    def done(result: Result) -> None:
+        progress.step(result.size)
+        if progress.done < progress.total:
+            speak.progress(progress.text(time.monotonic()))
+
+    return done
+
+
+def _means_a_folder(out: str, as_json: bool) -> bool:
+    """Whether --out names a folder: one that is there, a bucket, or a name that ends in '/' or (without --json) has no extension."""
+    from dpiprobe.scale.inputs import is_url
+
+    if out == "-" or not out:
+        return False
+    if os.path.isdir(out) or is_url(out) or out.endswith("/"):  # noqa: PTH112
+        return True
+    base = os.path.basename(out)  # noqa: PTH119
+    return not as_json and "." not in base.lstrip(".") and not os.path.lexists(out)
+
+
+def _check(captures: tuple[str, ...], server_side: str | None, together: bool, follow: bool, dask: str | None) -> None:
     """Refuse what cannot be meant, or is not there yet."""
     if together:
         raise UsageError("--together is not there yet; merge the captures first (mergecap -w all.pcapng ...) and analyze the result")
@@ -85,12 +202,12 @@ def _check(captures: tuple[str, ...], server_side: str | None, together: bool, f
         raise UsageError(f"--server-side belongs to one capture, and {len(captures)} are given; give one capture and its server side")
     if [*captures, server_side].count("-") > 1:
         raise UsageError("standard input can be read once; name '-' once")
+    if dask is not None and "-" in (*captures, server_side):
+        raise UsageError("a cluster cannot read this machine's standard input; save the capture where the workers see it")
 
 
 def _check_names(captures: tuple[str, ...], server_side: str | None, out: str, controls: tuple[str, ...]) -> None:
     """Refuse to write over what is to be read, and a control without a name."""
-    import os
-
     if any(not name.strip() for name in controls):
         raise UsageError("--control takes a name; give one that the servers in the capture are known to serve")
     for path in (*captures, *([server_side] if server_side else [])):
@@ -98,51 +215,31 @@ def _check_names(captures: tuple[str, ...], server_side: str | None, out: str, c
             raise UsageError(f"{out} is one of the captures, and writing would destroy it; give -o another name")
 
 
-def _say_unused(asked: set[str], controls: tuple[str, ...], partners: int | None, path: str, server_side: str | None, speak: Voice) -> None:
-    """Controls that nobody asked for, and a server side that belongs to another capture, explain nothing: that is worth a line."""
-    for name in controls:
-        if name.lower() not in asked:
-            speak.note(one_line(f"note: no flow in {path} asks for {name!r}; this --control has no effect"))
-    if partners == 0:
-        speak.note(one_line(f"note: {server_side} holds no connection of {path}; is it the server's side of another capture?"))
+def _pour(spooled: str, sink: BinaryIO) -> None:
+    """Lines that a worker left in a file."""
+    import shutil
+
+    with open(spooled, "rb") as file:  # noqa: PTH123
+        shutil.copyfileobj(file, sink, 1 << 20)
+    os.unlink(spooled)  # noqa: PTH108
 
 
-def _watched(
-    records: Iterable[Mapping[str, Any]], words: tuple[str, ...], hits: list[str], asked: set[str]
-) -> Iterator[Mapping[str, Any]]:
-    """The records as they are; those whose verdict is one of `words` are noted, and the names that were asked for."""
-    for record in records:
-        if record.get("kind") == "flow" and record.get("server_name"):
-            asked.add(str(record["server_name"]).lower())
-        if record.get("kind") in ("flow", "name") and record.get("verdict") in words:
-            hits.append(str(record["verdict"]))
-        yield record
-
-
-def _write_json(records: Iterable[Mapping[str, Any]], sink: BinaryIO, interesting: bool) -> None:
-    from dpiprobe.report.jsonl import lines
-
-    if interesting:
-        records = (r for r in records if r.get("kind") != "flow" or r.get("verdict") != "ok")
-    for line in lines(records):
-        sink.write(line.encode())
-    sink.flush()
-
-
-def _write_table(records: Iterable[Mapping[str, Any]], sink: BinaryIO, *, first: bool) -> None:
+def _write_table(summary: Summary, sink: BinaryIO, *, first: bool) -> None:
     from dpiprobe.report import terminal
 
     if sink is getattr(sys.stdout, "buffer", None):
-        stream: TextIO = sys.stdout
+        stream = sys.stdout
         if not first:
             stream.write("\n")
-        terminal.write(records, stream, colour=None if click.get_current_context().color is None else False, program=program())
+        terminal.write_summary(
+            summary, stream, screen=stream.isatty(), colour=click.get_current_context().color is None, program=program()
+        )
         stream.flush()
         return
     import io
 
     text = io.StringIO()
-    terminal.write(records, text, colour=False, program=program())
+    terminal.write_summary(summary, text, colour=False, program=program())
     sink.write((("" if first else "\n") + text.getvalue()).encode("utf-8", "backslashreplace"))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dpiprobe.cli import analyze as command
 from dpiprobe.cli import main
 from dpiprobe.errors import InputError
+from dpiprobe.scale import task
+from dpiprobe.scale.inputs import Input
 from tests.report.fixtures import OK_FLOW, capture, flow, name
 
 RECORDS = [flow(12), flow(13, **OK_FLOW), name([12]), capture()]
@@ -22,14 +23,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """What `explain_file` was asked; 'bad.pcap' cannot be read."""
     calls: list[tuple[str, dict[str, Any]]] = []
 
-    def explain_file(path: str, **options: Any) -> SimpleNamespace:
+    def explain_file(given: Input, **options: Any) -> SimpleNamespace:
+        path = given.name
         calls.append((path, options))
         if path.startswith("bad"):
             raise InputError(f"{path} is empty; record it again")
         return SimpleNamespace(records=[record | {"capture": path} for record in RECORDS], partners=0 if options.get("server_side") else None)
 
-    monkeypatch.setattr(command, "explain_file", explain_file)
-    monkeypatch.setattr(command, "load_signatures", lambda folder: folder)
+    monkeypatch.setattr(task, "explain_file", explain_file)
+    monkeypatch.setattr(task, "signatures", lambda folder, *_: SimpleNamespace(hash="f00d", folder=folder))
     return calls
 
 
@@ -64,7 +66,8 @@ def test_fail_on_is_exit_code_1(asked: list[Any]) -> None:
 
 def test_options_reach_the_explanation(asked: list[Any]) -> None:
     main.run(["analyze", "a.pcap", "--control", "x.example", "--control", "y.example", "--server-side", "s.pcap", "--signatures", "mine", "--json"])
-    assert asked == [("a.pcap", {"database": "mine", "controls": ("x.example", "y.example"), "server_side": "s.pcap"})]
+    database = SimpleNamespace(hash="f00d", folder="mine")
+    assert asked == [("a.pcap", {"database": database, "controls": ("x.example", "y.example"), "server_side": "s.pcap"})]
 
 
 @pytest.mark.parametrize(
