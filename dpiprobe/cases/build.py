@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from dpiprobe.cases.icmp import QUOTED, error
 from dpiprobe.cases.payload import application_data, server_flight
 from dpiprobe.errors import EnvironmentError_
 
@@ -77,12 +78,12 @@ class Tape:
         """(time in ns since 1970, IP packet, outgoing) in the order of the capture."""
         return [(self.start + time, packet, outgoing) for time, _, packet, outgoing in sorted(self.frames, key=lambda f: f[:2])]
 
-    def write(self, path: str | Path, *, copies: int = 1) -> None:
-        """A nanosecond pcap with Ethernet headers. copies: how often a careless mirror port shows each packet."""
+    def write(self, path: str | Path, *, copies: int = 1, snap: int = 262144) -> None:
+        """A nanosecond pcap with Ethernet headers. copies: how often a careless mirror port shows each packet · snap: bytes kept of each"""
         from scapy.layers.l2 import Ether
         from scapy.utils import RawPcapWriter
 
-        writer: Any = RawPcapWriter(str(path), linktype=1, nano=True, endianness="<", snaplen=262144)
+        writer: Any = RawPcapWriter(str(path), linktype=1, nano=True, endianness="<", snaplen=snap)
         try:
             writer.write_header(None)
             for time, packet, outgoing in self.ordered():
@@ -90,7 +91,7 @@ class Tape:
                 raw = bytes(ether / packet)
                 for copy in range(copies):
                     at = time + copy * 2_000  # 2 us apart, as a switch copies
-                    writer.write_packet(raw, sec=at // 1_000_000_000, usec=at % 1_000_000_000, caplen=len(raw), wirelen=len(raw))
+                    writer.write_packet(raw[:snap], sec=at // 1_000_000_000, usec=at % 1_000_000_000, caplen=min(len(raw), snap), wirelen=len(raw))
         finally:
             writer.close()
 
@@ -332,14 +333,10 @@ class Connection:
         self._send(self.them, "A", ack=self.us.next, seq=self.them.next - 1, payload=garbage)
         return self._own("A")
 
-    def icmp(self, kind: int, code: int, *, after: float, source: str, ttl: int = 60, quoted: int = 548) -> Self:
-        """An ICMP error of a router (or the host) at `source` that quotes the client's last packet (RFC 1812 section 4.3.2.3: up to 576 bytes)."""
-        from scapy.layers.inet import ICMP, IP
-        from scapy.packet import Raw
-
+    def icmp(self, kind: int, code: int, *, after: float, source: str, ttl: int = 60, quoted: int = QUOTED) -> Self:
+        """An ICMP error (ICMPv6 where the client speaks IPv6) of a router or the host at `source` that quotes the client's last packet."""
         self.wait(after)
-        header: Any = IP(src=source, dst=self.client, ttl=ttl, id=0, flags=0) / ICMP(type=kind, code=code) / Raw(self._last[:quoted])
-        self.tape.add(self.now, header, outgoing=False)
+        self.tape.add(self.now, error(kind, code, source=source, target=self.client, quoted=self._last[:quoted], ttl=ttl), outgoing=False)
         return self
 
     # -- packets
