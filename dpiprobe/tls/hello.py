@@ -7,6 +7,7 @@ Rules of this file:
   stopped, `tail` holds the bytes from there on.
 - `build(parse(b)) == b` for every stream that starts with a ClientHello, up to the end of the record that completes it; malformed and
   cut ones included. Lengths are computed, except those that the sender got wrong (`declared_length`, `declared_extensions`).
+- What the length fields cannot hold is the caller's error (UsageError), in `build` alone.
 - Order and duplicates of extensions are kept. An accessor reads the first extension of its type, as servers do.
 - A name is shown as text only where it is text: see `printable_name`.
 """
@@ -15,9 +16,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from struct import Struct, unpack_from
+from struct import Struct, error, unpack_from
 from typing import NamedTuple
 
+from dpiprobe.errors import UsageError
 from dpiprobe.tls.record import CLIENT_HELLO, MAX_FRAGMENT, Complete, Invalid, NeedMore, Record, read_client_hello
 
 # IANA TLS ExtensionType values
@@ -272,7 +274,14 @@ def _parse(
 
 
 def build_message(hello: ClientHello) -> bytes:
-    """The handshake message, from its type byte on, without records."""
+    """The handshake message, from its type byte on, without records. UsageError where a value does not fit into its field."""
+    try:
+        return _build_message(hello)
+    except (OverflowError, ValueError, error):
+        raise UsageError("a value does not fit into its field of the ClientHello; lists and extensions hold at most 65,535 bytes") from None
+
+
+def _build_message(hello: ClientHello) -> bytes:
     order = STAGES.index(hello.stopped_at)
     if order == 0:
         return hello.tail

@@ -9,8 +9,9 @@ Rules of this file:
   missing it is what the peer itself declared so far (`exact` says whether more record headers could still move it).
 - The record version is ignored, as RFC 8446 section 5.1 demands of a reader, except that a first record of an unheard-of version
   must look like a ClientHello in every other respect.
-- A ClientHello may be preceded by records of other types (some evasions prepend an alert or ChangeCipherSpec); they are skipped
-  and kept as `start`. Once a message has begun, another type in between is invalid (RFC 8446 section 5.1).
+- A ClientHello may be preceded by records of other types (some evasions prepend an alert or ChangeCipherSpec) and by handshake records
+  that ask for nothing: empty ones, a HelloRequest, a hello of no length. They are skipped and kept as `start`. Once a message has begun,
+  another type in between is invalid (RFC 8446 section 5.1).
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ def read_handshake(stream: bytes, start: int = 0) -> Answer:
 def read_client_hello(stream: bytes) -> Answer:
     """The ClientHello with which a client's byte stream begins (records of other types before it are skipped)."""
     offset = skipped = 0
-    while offset < len(stream) and stream[offset] != HANDSHAKE:
+    while offset < len(stream) and (stream[offset] != HANDSHAKE or _asks_for_nothing(stream, offset)):
         record = read_record(stream, offset)
         if record is None or record.version >> 8 != 3 or record.length > MAX_RECORD or skipped == MAX_PREPENDED:
             return Invalid("not TLS", offset)
@@ -145,6 +146,17 @@ def read_client_hello(stream: bytes) -> Answer:
     if answer.records and answer.records[0].version >> 8 != 3 and len(message) >= 5 and message[4] != 3:
         return Invalid("neither the record nor the hello has a TLS version", offset, b"", offset)
     return answer
+
+
+def _asks_for_nothing(stream: bytes, offset: int) -> bool:
+    """Whether the handshake record at `offset` is empty, a HelloRequest, or a ClientHello of no length with something behind it."""
+    length = stream[offset + 3 : offset + 5]
+    if length == b"\0\0":
+        return True
+    if length != b"\0\4":
+        return False
+    message = stream[offset + HEADER : offset + HEADER + 4]
+    return message == bytes(4) or (message == b"\1\0\0\0" and len(stream) > offset + HEADER + 4)
 
 
 def to_records(message: bytes, version: int = 0x0301, sizes: Sequence[int] = ()) -> bytes:

@@ -43,7 +43,6 @@ def with_name(hello: ClientHello, name: str | bytes | None, *, pads: bool | None
     pads: whether this client pads; None: as the hello itself shows, which cannot be seen where its length needed none.
     UsageError where the hello is cut or malformed, or its server_name extension is not one well-formed list with a host name."""
     check_whole(hello)
-    pads = _pads(hello) if pads is None else pads
     extensions = list(hello.extensions or ())
     at = next((i for i, e in enumerate(extensions) if e.type == SERVER_NAME), None)
     if name is None:
@@ -57,7 +56,12 @@ def with_name(hello: ClientHello, name: str | bytes | None, *, pads: bool | None
         else:
             extensions[at] = Extension(SERVER_NAME, _other_name(extensions[at].data, raw))
     changed = replace(hello, extensions=tuple(extensions) if extensions or hello.extensions is not None else None)
-    return reframed(_padded(changed) if pads else changed)
+    return refitted(changed, hello) if pads is None else reframed(_padded(changed) if pads else changed)
+
+
+def refitted(hello: ClientHello, like: ClientHello) -> ClientHello:
+    """A hello that was changed, with the padding that its client would give it now (the client pads where `like`, its hello, shows it)."""
+    return reframed(_padded(hello) if _pads(like) else hello)
 
 
 def reframed(hello: ClientHello) -> ClientHello:

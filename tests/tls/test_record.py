@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,14 @@ def test_prepended_alert_and_change_cipher_spec_are_skipped() -> None:
     assert (answer.start, answer.end) == (len(before), len(before) + len(WIRE))
 
 
+@pytest.mark.parametrize("before", ["1603010000", "160301000400000000", "160301000401000000"], ids=["empty", "HelloRequest", "hello of no length"])
+def test_handshake_records_that_ask_for_nothing_are_skipped(before: str) -> None:
+    answer = read_client_hello(bytes.fromhex(before) + WIRE)
+    assert isinstance(answer, Complete)
+    assert (answer.message, answer.start, answer.end) == (MESSAGE, len(before) // 2, len(before) // 2 + len(WIRE))
+    assert not isinstance(read_client_hello(bytes.fromhex(before)), Invalid)
+
+
 def test_another_type_in_the_middle_is_invalid() -> None:
     answer = read_client_hello(to_records(MESSAGE[:50]) + bytes.fromhex("140303000101"))
     assert isinstance(answer, Invalid)
@@ -86,7 +95,7 @@ def test_other_things_are_invalid_with_a_reason() -> None:
         (b"SSH-2.0-OpenSSH_9.2\r\n", "not TLS"),
         (bytes.fromhex("1703030020") + bytes(32), "middle"),
         (to_records(b"\x02\0\0\x02ab"), "not a ClientHello"),
-        (bytes.fromhex("1603010000") + WIRE, "empty"),
+        (to_records(MESSAGE[:50]) + bytes.fromhex("1603010000") + to_records(MESSAGE[50:]), "empty"),
         (bytes.fromhex("160301ffff") + MESSAGE, "longer"),
     ):
         answer = read_client_hello(stream)
