@@ -1,0 +1,104 @@
+"""The sample with real kernels: one run that fails costs that run only, and what there is stays, however the matrix ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dpiprobe.errors import EnvironmentError_
+from dpiprobe.lab import in_namespaces, matrix
+from dpiprobe.lab.availability import package_environment
+from dpiprobe.lab.matrix import Boxes, Failed, Result, Task, View
+from dpiprobe.lab.matrix_record import MatrixRecord, World, agreement
+from dpiprobe.signature.database import load
+from tests.lab.test_session import alive, descendants
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Boxes:
+    return Boxes(load())
+
+
+def result(verdict: str, *, name: str = "tcpkill", seed: int = 1) -> Result:
+    return Result("box", name, "plain", seed, View(verdict, "rst.on-path", "tcpkill", None), View("blocked", "rst.on-path", "tcpkill", None))
+
+
+def test_a_run_that_fails_costs_that_run_only(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def carried_out(task: Task, *_: object) -> Result:
+        if task.seed == 2:
+            raise EnvironmentError_("the prober failed inside the lab (exit 3): no room")
+        if task.seed == 3:
+            raise IndexError("a mistake of ours")
+        return result("blocked", seed=task.seed)
+
+    monkeypatch.setattr(in_namespaces, "run_in_namespaces", carried_out)
+    world = World()
+    for one in in_namespaces.run_real(matrix.tasks(boxes, ["tcpkill"], ["plain"], 5, 1), boxes, 2):
+        world.take(one)
+    assert sorted(r.seed for r in world.results) == [1, 4, 5]
+    told = {f.seed: f.reason for f in world.failed}
+    assert told == {2: "the prober failed inside the lab (exit 3): no room", 3: "IndexError: a mistake of ours"}
+
+
+def test_a_mistake_of_ours_on_the_virtual_clock_is_told_too(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Result:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(matrix, "run_task", broken)
+    assert list(matrix.run_all([Task("box", "tcpkill", "plain", 1)], 1)) == [Failed("box", "tcpkill", "plain", 1, "ZeroDivisionError: oh")]
+
+
+def test_the_file_is_whole_and_says_that_more_was_to_come(boxes: Boxes, tmp_path: Path) -> None:
+    record = MatrixRecord(boxes, 1, tmp_path / "m.json")
+    record.virtual.asked = 3
+    record.virtual.take(result("blocked"))
+    record.virtual.take(Failed("box", "tcpkill", "plain", 2, "why"))
+    record.save(now=True)
+    data = json.loads((tmp_path / "m.json").read_text())
+    assert (data["interrupted"], data["asked"], data["summary"]["runs"], data["failed"][0]["reason"]) == (True, 3, 1, "why")
+    record.save(now=True, complete=True)
+    assert json.loads((tmp_path / "m.json").read_text())["interrupted"] is False
+    assert [file.name for file in tmp_path.iterdir()] == ["m.json"]
+
+
+def test_agreement_counts_what_both_worlds_say_of_the_same_task() -> None:
+    found = agreement([result("blocked"), result("blocked", seed=2), result("ok", seed=3)], [result("blocked"), result("down", seed=2)])
+    assert found["box"] == {"runs": 2, "client": 1, "both": 2}
+    assert [(d["seed"], d["virtual_client"][0], d["real_client"][0]) for d in found["differ"]] == [(2, "blocked", "down")]
+
+
+def test_innocents_of_the_sample_fail_in_many_ways(boxes: Boxes) -> None:
+    names = {t.name for t in matrix.innocent_tasks(2_000, 1) if in_namespaces.possible(t, boxes)}
+    assert {"free", "free-hello", "late-one", "retry-all", "half-one", "page-unknown", "hang-then-reset-one", "windows", "plain-tcp-reset"} <= names
+
+
+@pytest.mark.usefixtures("lab_here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_matrix_that_is_ended_leaves_its_results_and_nothing_else(number: int, tmp_path: Path) -> None:
+    file = tmp_path / "m.json"
+    words = ["--box", "drop.hello", "--condition", "plain", "--repetitions", "2", "--namespaces", "2", "--sample-only", "--jobs", "2", "--json", str(file)]
+    owner = subprocess.Popen(
+        [sys.executable, "-m", "dpiprobe", "lab", "matrix", *words], env={**package_environment(), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(descendants(owner.pid)) < 16 and time.monotonic() < deadline:  # two labs, each with its prober
+        time.sleep(0.1)
+    family = descendants(owner.pid)
+    owner.send_signal(number)
+    _, said = owner.communicate(timeout=30)
+    while alive(family) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(family)
+    if number == signal.SIGINT:
+        assert owner.returncode == 130
+        data = json.loads(file.read_text())
+        assert (data["interrupted"], data["summary"]["runs"], data["namespaces"]["asked"]) == (True, 2, 2)
+        assert "interrupted after 2 of 4 runs" in said
+    assert {path.name for path in tmp_path.rglob("*")} <= {"m.json"}
