@@ -35,6 +35,9 @@ CLOCK_STEP = 1_000_000
 REORDERING = 3_000_000
 """ns by which a later arrival must trail to be no reordering: half of RFC 4737's common spacing has no figure, so this stays unverified; a
 quarter of the round trip is asked as well."""
+IN_FLIGHT = 65_535
+"""Bytes beyond all that the capture holds of the server's stream at which its reset may stand, as it may have overtaken data that then got lost: a
+window without scaling (RFC 9293 section 3.1); the numbers of forged resets lie anywhere; policy."""
 ADMIN_PROHIBITED_4 = frozenset({9, 10, 13})
 """ICMP type 3 codes: network, host, communication administratively prohibited (RFC 1812 section 5.2.7.1)."""
 ADMIN_PROHIBITED_6 = frozenset({1, 5, 6})
@@ -229,7 +232,7 @@ def answers_after_reset(view: FlowView, resets: list[int]) -> list[Evidence]:
             continue
         first = earlier[0]
         place = (view.packet(first, "seq") - base) & 0xFFFFFFFF if base >= 0 else 0
-        overtaken = base >= 0 and place < 1 << 31 and view.end[i] <= place
+        overtaken = base >= 0 and view.end[i] <= place <= view.server_top + IN_FLIGHT
         if view.when(slot) - view.when(first) >= lag and not overtaken and view.acked[i] != UNKNOWN:
             reason = f"the server's answer came {ms(view.when(slot) - view.when(first))} after the reset"
             return [Evidence("genuine-answer-after", "rst.on-path", [*earlier[:8], slot], reason)]

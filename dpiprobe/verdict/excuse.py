@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dpiprobe.flow.flows import QUIC_INITIAL
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import content_technique, ms, trigger_word
+from dpiprobe.verdict.evidence import content_technique, ms, no_socket_reset, stack_would_choose, trigger_word
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView
@@ -61,6 +61,15 @@ class Excuses:
         if self.controls.state(view.f) == "fails":
             judgement.verdict = "down"
             judgement.reasons.append("other names fail at this address as well")
+            return
+        if self.controls.state(view.f) == "completes" and connection_forgotten(view, slot):
+            judgement.because = "server-or-third-party"
+            judgement.technique, judgement.techniques = "rst", ["rst"]
+            judgement.could_be += ["server-policy", "server-restart", "rst"]
+            judgement.reasons.append(
+                f"the server acknowledged the {trigger_word(view)} in packet {view.number(view.ack_end)} and in packet {number} no longer knows the "
+                "connection, which it never closed: it was ended there, by the server itself or by packets that only the server saw"
+            )
             return
         marks = server_marks(view, slot)
         if marks and ((view.ack_end >= 0 and view.ack_end < slot) or any("timestamps" in m for m in marks)):
@@ -169,7 +178,9 @@ class Excuses:
         judgement.because = "server-or-third-party"
         judgement.technique, judgement.techniques = "throttle", ["throttle"]
         judgement.could_be += ["server-slow", "throttle"]
-        judgement.reasons += [e.reason + "; neither losses nor a queue on the way show, so the server itself may be slow" for e in slow]
+        judgement.reasons += [
+            e.reason if e.technique == "throttle" else e.reason + "; neither losses nor a queue on the way show, so the server itself may be slow" for e in slow
+        ]
 
     def _unreachable(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         if view.hello >= 0:
@@ -202,6 +213,13 @@ class Excuses:
         judgement.verdict, judgement.confidence = "down", "medium"
         judgement.reasons.append("the client itself ended the connection before an answer could be expected")
         judgement.could_be.append("client-abort")
+
+
+def connection_forgotten(view: FlowView, slot: int) -> bool:
+    """A reset as a host sends it for a socket it does not know, where the server had the connection before and neither closed nor reset it: a
+    server that refuses says so from the socket that it has (RFC 9293 section 3.10.4), and one forged reset that reached it alone looks so."""
+    closed = 0 <= view.server_fin < slot or any(r < slot for r in view.server_resets)
+    return no_socket_reset(view, slot) and 0 <= view.ack_end < slot and not closed and not view.lost and stack_would_choose(view, slot)
 
 
 def server_marks(view: FlowView, slot: int) -> list[str]:

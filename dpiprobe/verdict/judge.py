@@ -296,10 +296,10 @@ class Judge:
     # ---- what needs other flows' verdicts
 
     def _one_place(self, group: list[int], judged: list[Judgement | None]) -> None:
-        """Where one trial of a name shows that the hello passed beside the reset, a trial that only lacks this sight has no position: the same
-        box does not swallow now and pass then, but captures and paths lose packets."""
-        mine = [j for f in group if (j := judged[f]) is not None and j.technique is not None]
-        if not any(j.technique == "rst.on-path" for j in mine):
+        """Where one trial of a name shows that the server heard the hello, a trial that only lacks this sight has no position: the same box does
+        not swallow now and pass then, but captures and paths lose packets."""
+        mine = [j for f in group if (j := judged[f]) is not None]
+        if not any(j.technique == "rst.in-path" for j in mine) or not any(self._heard(j) for j in mine):
             return
         for j in mine:
             if j.technique == "rst.in-path":
@@ -307,6 +307,11 @@ class Judge:
                 j.techniques = ["rst" if t == "rst.in-path" else t for t in j.techniques]
                 j.signature = self._winner(j.flow, "rst")
                 j.reasons[-1:] = ["no acknowledgement of the hello was seen here, but in another trial of this name: the position stays open"]
+
+    def _heard(self, judgement: Judgement) -> bool:
+        """The server heard the hello of this flow: it acknowledged its end, or answered it."""
+        view = self.view(judgement.flow)
+        return judgement.technique == "rst.on-path" or (view.hello >= 0 and (view.ack_end >= 0 or judgement.outcome == "worked"))
 
     def _residual(self, members: list[int], judged: list[Judgement | None], starts: list[int]) -> None:
         for f in members:

@@ -5,6 +5,7 @@ A name is `blocked` where a trial is, else `contested`, `down`, `ok`; `insuffici
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -37,9 +38,13 @@ def judge_name(server: str, name: str | None, judgements: Sequence[Judgement], c
     trials = {word: sum(1 for j in judgements if j.verdict == word) for word in COUNTED}
     verdict = next(word for word in ORDER if trials[word])
     best = [j for j in judgements if j.verdict == verdict]
+    alike = Counter(j.technique for j in best)
     lead = max(
-        best, key=lambda j: (CONFIDENCE.index(j.confidence), j.technique is not None, j.signature is not None, len(j.reasons), -j.flow)
-    )
+        best,
+        key=lambda j: (
+            CONFIDENCE.index(j.confidence), j.technique is not None, alike[j.technique], j.signature is not None, len(j.reasons), -j.flow,
+        ),
+    )  # fmt: skip
     confidence = lead.confidence
     interfered = trials["blocked"] + trials["contested"]
     if verdict in ("blocked", "contested") and interfered >= MANY_TRIALS and controls.get("ok"):

@@ -180,8 +180,8 @@ def _unheard(view: FlowView, gave_up: int) -> Outcome:
 
 def _answered(view: FlowView, ended: int) -> Outcome:
     if view.kind == CLIENT_HELLO:
-        body = view.payload(view.answer)
-        kind = read_server(body).kind
+        body = _beginning(view)
+        kind = read_server(body).kind if body else None
         if kind == ALERT_KIND:
             return Outcome("alert", view.answer)
         if kind == HTTP_KIND or (kind == OTHER_KIND and not 20 <= body[0] <= 24):
@@ -192,6 +192,19 @@ def _answered(view: FlowView, ended: int) -> Outcome:
     if stall >= 0:
         return Outcome("stalled", stall)
     return Outcome("worked", view.answer)
+
+
+def _beginning(view: FlowView) -> bytes:
+    """The server's answer from its first byte on, empty where the capture lacks it: a later segment that came first says nothing by its first byte."""
+    start = view.server_reach[view.at(view.hello)]
+    return view.payload(view.answer) if view.offset[view.at(view.answer)] <= start else _stream(view, start)
+
+
+def _stream(view: FlowView, start: int = 0) -> bytes:
+    """The server's bytes from an offset on, as far as they came in order."""
+    flows, span = view.flows, slice(view.slots.start, view.slots.stop)
+    mine = np.arange(span.start, span.stop)[(flows.origin[span] == SERVER) & (flows.packets.payload_length[flows.row[span]] > 0)]
+    return gather(flows.packets, flows.row, mine, flows.offset, flows.end, start, int(flows.server_seen[view.f]))
 
 
 def stalled(view: FlowView) -> int:
@@ -221,9 +234,7 @@ def owes_record(view: FlowView) -> bool:
     """The server's bytes, as far as they came in order, end inside a TLS record."""
     if view.kind != CLIENT_HELLO:
         return False
-    flows, span = view.flows, slice(view.slots.start, view.slots.stop)
-    mine = np.arange(span.start, span.stop)[(flows.origin[span] == SERVER) & (flows.packets.payload_length[flows.row[span]] > 0)]
-    stream = gather(flows.packets, flows.row, mine, flows.offset, flows.end, 0, int(flows.server_seen[view.f]))
+    stream = _stream(view)
     at = 0
     while at + 5 <= len(stream):
         if not 20 <= stream[at] <= 24:

@@ -3,7 +3,7 @@
 Rules of this file:
 - Only designated controls (a plan or `--control`) are compared: other names of a foreign capture serve other content.
 - Only transfers of similar size. Loss is slow for everybody: where the control's path loses packets too, only a queue that the control does not
-  have, or drops that nearly all flows of the name wait for and no control does, still say something.
+  have, or drops that nearly all flows of the name wait for and no control does, are proof; else the slowness is told and nobody is blamed.
 - Slow by queueing is `throttle.shape`, slow by drops (holes filled late) `throttle.police`. What shows neither queue nor drops may be slow
   at the server itself, which makes its pages as slowly as it likes: that is no finding.
 """
@@ -82,14 +82,15 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
     if lossy and (len(queued) < NEARLY_ALL * len(slow) or 2 * median(waited[f] for f in good) > min(waited[f] for f in queued)):
         queued = set()  # whatever waits behind lost packets waits for everybody
     policed = not queued and len(dropped & {*slow}) >= (NEARLY_ALL * len(slow) if lossy else POLICED_FLOWS) and not (lossy and dropped & {*good})
-    if lossy and not queued and not policed:
-        return {}
-    technique = "throttle.police" if policed else "throttle.shape"
+    hidden = lossy and not queued and not policed
+    technique = "throttle" if hidden else "throttle.police" if policed else "throttle.shape"
     out: dict[int, Evidence] = {}
     for f in slow:
         rate = float(goodput.data[f])
         if rate <= SLOW_FRACTION * middle:
             reason = f"{rate / 1000:.1f} kB/s against {middle / 1000:.1f} kB/s for the control (median of {len(good)}; exact one-sided p = {p:.3f})"
+            if hidden:
+                reason += "; packets are lost on the way of both, so drops on purpose and bad luck look alike"
             if f in queued:
                 reason += f"; what the server sent waited up to {waited[f] / 1e6:.0f} ms on the way"
             out[f] = Evidence("goodput", technique, _data_ends(observed, f), reason, policed or f in queued)

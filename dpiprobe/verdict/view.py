@@ -155,6 +155,11 @@ class FlowView:
         return out
 
     @cached_property
+    def server_top(self) -> int:
+        """The highest end of all the server's bytes in the capture, holes or not."""
+        return max((self.end[self.at(s)] for s in self.server_words), default=0)
+
+    @cached_property
     def trigger_copies(self) -> list[int]:
         """Slots of the client's packets that carry bytes of the trigger, ascending."""
         return [

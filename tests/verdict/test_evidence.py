@@ -160,6 +160,14 @@ def test_an_answer_that_the_reset_overtook_shows_nothing() -> None:
     assert odd(between_controls(overtaken)).judged.verdict == "insufficient"
 
 
+def test_a_reset_far_beyond_all_that_the_server_sent_has_overtaken_nothing() -> None:
+    def guessed(t: Talk) -> object:
+        return t.wait(20).forged("R", seq=t.server.next + 500_000_000, believed=False).wait(30).them("A").wait(1).answer().request().response()
+
+    judged = odd(between_controls(guessed)).judged
+    assert (judged.verdict, judged.technique) == ("contested", "rst.on-path")
+
+
 def test_a_router_that_prohibits_the_hello_is_named() -> None:
     scene = between_controls(lambda t: t.wait(5).icmp(3, 13, t.hello_packets[0]).again(200, 400, 800, 1600))
     judged = odd(scene).judged

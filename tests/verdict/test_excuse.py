@@ -38,6 +38,26 @@ def test_a_reset_without_any_marks_cannot_be_told() -> None:
     assert said(talk) == ("reset", "insufficient", "server-or-third-party", "rst")
 
 
+def forgotten(talk: Talk) -> object:
+    """The server acknowledges and answers the hello; somebody resets it there; it answers what the client still sends as any host does."""
+    talk.acknowledge().answer().request().wait(50)
+    return talk.them("R", options=b"", window=0, ipid=0, seq=talk.server.next)
+
+
+def test_a_connection_that_the_server_forgot_may_have_been_reset_there() -> None:
+    talk = between(forgotten)
+    assert said(talk) == ("reset", "insufficient", "server-or-third-party", "rst")
+    assert {"server-policy", "rst"} <= set(talk.judged.could_be)
+
+
+def test_one_that_it_closed_before_is_its_own_affair() -> None:
+    def closed(talk: Talk) -> object:
+        talk.acknowledge().them("RA").wait(1)
+        return talk.them("R", options=b"", window=0, ipid=0, seq=talk.server.next)
+
+    assert said(between(closed)) == ("reset", "down", None, None)
+
+
 def test_where_other_names_are_reset_too_the_address_is_down() -> None:
     scene = Scene()
     for i, name in enumerate(("odd.example", "fine.example", "odd.example")):

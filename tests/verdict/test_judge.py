@@ -153,5 +153,16 @@ def test_without_a_working_control_the_name_is_not_blamed() -> None:
     assert (judged.verdict, judged.mechanism, judged.trigger) == ("blocked", "tls.reset", "unknown")
 
 
+def test_a_box_that_let_one_hello_pass_has_swallowed_none() -> None:
+    """The hello was lost behind the box in one trial; in another the forged reset was."""
+    scene = Scene()
+    scene.works(at=0)
+    scene.talk("odd.example", 1000).handshake().hello().wait(5).forged("RA")
+    scene.works(at=60_000)
+    scene.talk("odd.example", 70_000).handshake().hello().acknowledge().answer().request().response().close()
+    first = scene.talks[1].judged
+    assert (first.verdict, first.technique, first.position) == ("blocked", "rst", "unknown")
+
+
 def test_an_unreachable_capture_of_nothing_is_judged_as_nothing() -> None:
     assert Scene().explain().judgements == []

@@ -36,3 +36,8 @@ def test_three_trials_with_a_working_control_are_high_confidence() -> None:
     assert judged("blocked", "contested", "blocked")[1] == "high"
     assert judged("blocked", "blocked", "ok")[1] == "medium"
     assert judged("blocked", "blocked", "blocked", controls=0)[1] == "medium"
+
+
+def test_what_most_trials_show_speaks_before_what_one_does() -> None:
+    trials = [Judgement(i, verdict="blocked", confidence="high", technique=t) for i, t in enumerate(("rst", "data.blockpage", "data.blockpage"))]
+    assert judge_name("198.51.100.20:443", "odd.example", trials, {}).lead.technique == "data.blockpage"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from dpiprobe.explain import explain
-from tests.verdict.scene import PAGE, Scene, Talk, alert, captured, database, record
+from tests.verdict.scene import PAGE, Scene, Talk, alert, captured, database, flight, record
 
 ENDS: dict[str, tuple[Callable[[Talk], object], str]] = {
     "answered and closed": (lambda t: t.handshake().hello().acknowledge().answer().request().response().close(), "worked"),
@@ -70,6 +70,14 @@ def test_data_that_is_answered_late_is_none() -> None:
     for wait in (300, 900, 2500):
         talk.wait(wait).own("PA", body, seq=start)
     assert talk.response().judged.outcome == "worked"
+
+
+def test_a_later_segment_that_comes_first_is_no_plaintext_answer() -> None:
+    talk = Scene().talk("odd.example", 0).handshake().hello().acknowledge()
+    start, data = talk.server.next, flight(3000)
+    talk.server.next += len(data)
+    talk.them("PA", data[1400:], seq=start + 1400).own("A", ack=start).wait(300).them("A", data[:1400], seq=start).own("A")
+    assert talk.request().response().judged.outcome == "worked"
 
 
 def test_a_reset_is_no_refusal_where_only_the_syn_ack_is_missing() -> None:

@@ -87,6 +87,23 @@ def test_a_path_that_loses_for_every_name_is_nobodys() -> None:
     assert judged(policed, control=policed) == ["ok None"]
 
 
+def test_slowness_that_losses_hide_is_told_and_blames_nobody() -> None:
+    """Ten times slower than a control whose path loses packets too, and the losses take little of that time."""
+
+    def lossy(s: Scene, n: str, at: float, pace: float) -> Talk:
+        talk = s.talk(n, at).handshake().hello().acknowledge()
+        data, base = flight(SIZE, n), talk.server.next
+        for i in range(0, SIZE, MSS):
+            if i != 4 * MSS:
+                talk.them("A", data[i : i + MSS], seq=base + i).wait(pace)
+        talk.wait(60).them("A", data[4 * MSS : 5 * MSS], seq=base + 4 * MSS)
+        talk.server.next = (base + SIZE) & 0xFFFFFFFF
+        return talk.own("A").close()
+
+    slow = judged(lambda s, n, at: lossy(s, n, at, 120), control=lambda s, n, at: lossy(s, n, at, 0.5))
+    assert slow == ["insufficient throttle"]
+
+
 @pytest.mark.parametrize("size", [4_000, 30_000, 400_000])
 def test_pages_of_different_size_are_not_compared(size: int) -> None:
     def page(s: Scene, n: str, at: float) -> Talk:
