@@ -165,15 +165,15 @@ def say_error(result: Result) -> None:
 
 
 def _progress(given: list[Input], speak: Voice) -> Any:
-    """What to call for each result that is there."""
+    """What to call with results that are there."""
     import time
 
     from dpiprobe.scale.progress import Progress
 
     progress = Progress(len(given), sum(one.size for one in given), time.monotonic())
 
-    def done(result: Result) -> None:
-        progress.step(result.size)
+    def done(results: list[Result]) -> None:
+        progress.step(result.size for result in results)
         if progress.done < progress.total:
             speak.progress(progress.text(time.monotonic()))
 

@@ -35,16 +35,17 @@ class Died(Exception):
 
 
 Event = tuple[Task, list[Result] | Died]
+Work = Callable[[Task, Options], list[Result]]
 
 
 class _Worker:
     """One process, its pipe, and the tasks that lie there, oldest first."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, work: Work) -> None:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.tasks: deque[Task] = deque()
-        self.process = context.Process(target=_serve, args=(theirs, options, os.getpid()), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, options, os.getpid(), work), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -64,15 +65,16 @@ class _Worker:
         return f"killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
 
 
-def pool(queue: deque[Task], options: Options, jobs: int) -> Iterator[Event]:
+def pool(queue: deque[Task], options: Options, jobs: int, work: Work = run_task) -> Iterator[Event]:
     """Do the tasks of `queue`, into which the caller may put more between two events, with `jobs` processes.
 
+    work: what each of them does, a function that other processes can import
     Yields each task when it is done, or with `Died`; which of them comes first depends on luck. Raises what a worker raised.
     """
     workers: list[_Worker] = []
     try:
         while True:
-            while queue and (worker := _idle(workers, options, jobs)):
+            while queue and (worker := _idle(workers, jobs, lambda: _Worker(options, work))):
                 worker.give(queue.popleft())
             busy = {worker.pipe: worker for worker in workers if worker.tasks}
             if not busy:
@@ -97,18 +99,18 @@ def pool(queue: deque[Task], options: Options, jobs: int) -> Iterator[Event]:
             worker.end()
 
 
-def _idle(workers: list[_Worker], options: Options, jobs: int) -> _Worker | None:
+def _idle(workers: list[_Worker], jobs: int, start: Callable[[], _Worker]) -> _Worker | None:
     """The worker with the least to do, a new one while there are fewer than `jobs`, None where all have enough."""
     least = min(workers, key=lambda worker: len(worker.tasks), default=None)
     if least is not None and not least.tasks:
         return least
     if len(workers) < jobs:
-        workers.append(_Worker(options))
+        workers.append(start())
         return workers[-1]
     return least if least is not None and len(least.tasks) < AHEAD else None
 
 
-def _serve(pipe: Connection, options: Options, parent: int, work: Callable[[Task, Options], list[Result]] = run_task) -> None:
+def _serve(pipe: Connection, options: Options, parent: int, work: Work) -> None:
     """The life of a worker: a task in, its results out, until the pipe closes."""
     import ctypes
     import signal

@@ -5,10 +5,12 @@ Rules of this file: it is told the time, it does not ask for it; what it cannot 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SURE = 3.0
-"""Seconds of work before a rest is guessed (our own)."""
+PART = 0.02
+"""Seconds of work, and part of the whole, before the rest is guessed (our own)."""
 
 
 @dataclass(slots=True)
@@ -21,16 +23,17 @@ class Progress:
     done: int = 0
     done_bytes: int = 0
 
-    def step(self, size: int) -> None:
-        """One more capture is done."""
-        self.done += 1
-        self.done_bytes += size
+    def step(self, sizes: Iterable[int]) -> None:
+        """Captures of these sizes are done."""
+        for size in sizes:
+            self.done += 1
+            self.done_bytes += size
 
     def left(self, now: float) -> float | None:
         """Seconds still to come, None where nothing is known: by bytes, or by captures where sizes are not known."""
         spent = now - self.began
         part = self.done_bytes / self.total_bytes if self.total_bytes else self.done / max(self.total, 1)
-        return spent / part - spent if part > 0 and spent >= SURE else None
+        return spent / part - spent if part >= PART and spent >= SURE else None
 
     def text(self, now: float) -> str:
         """`1,200 of 2,000 captures, 60 % of the bytes, about 12 s left`."""

@@ -29,7 +29,7 @@ class Plan:
     jobs: int | None = None
     dask: str | None = None
     write: Callable[[bytes], Any] = len
-    on_done: Callable[[Result], Any] = id
+    on_done: Callable[[list[Result]], Any] = len
 
 
 def cores() -> int:
@@ -80,6 +80,6 @@ def _at_once(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[
     alone = len(inputs) == 1
     for place, given in enumerate(inputs):
         result = explain_one(place, given, options, database, plan.write, raw=options.form == "table", bare=alone)
-        plan.on_done(result)
+        plan.on_done([result])
         yield result
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from dpiprobe.scale.batches import Task, batches
 from dpiprobe.scale.inputs import Input
@@ -23,11 +24,11 @@ AHEAD = 32
 
 
 def sweep(
-    inputs: Sequence[Input], options: Options, run: Runner, *, on_done: Callable[[Result], None] | None = None, ahead: int = AHEAD
+    inputs: Sequence[Input], options: Options, run: Runner, *, on_done: Callable[[list[Result]], Any] | None = None, ahead: int = AHEAD
 ) -> Iterator[Result]:
     """Results of all inputs in order.
 
-    run: does tasks (a pool, a cluster) · on_done: hears of each result when it is there · ahead: batches that may overtake the oldest
+    run: does tasks (a pool, a cluster) · on_done: hears of results when they are there · ahead: batches that may overtake the oldest
     """
     waiting = deque(batches(inputs))
     starts = [task.first for task in waiting]
@@ -44,10 +45,10 @@ def sweep(
 
     refill()
     for task, answer in run(queue, options):
-        for result in _settled(task, answer, queue):
-            ready[result.place] = result
-            if on_done is not None:
-                on_done(result)
+        results = _settled(task, answer, queue)
+        ready |= {result.place: result for result in results}
+        if on_done is not None:
+            on_done(results)
         while turn in ready:
             yield ready.pop(turn)
             turn += 1
