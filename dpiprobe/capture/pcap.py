@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from struct import Struct
 
-from dpiprobe.capture.records import Account, Window, batch, largest
+import numpy as np
+
+from dpiprobe.capture.records import Account, Room, Window, batch, largest
 from dpiprobe.errors import InputError
 from dpiprobe.wire.decode import Records
 
@@ -51,35 +53,20 @@ def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
     bound = largest(link)
     unpack = Struct(sign + "IIII").unpack_from
     size = _record_header(window, unpack, KUZNETZOV_HEADERS if magic == KUZNETZOV else STANDARD_HEADERS if magic == MICRO else (16,), bound)
+    run = 0
+    walked = _Walked(window, order == "big", size, bound, scale, check, minor) if window.walker is not None else None
     while True:
-        buf, at, stop = window.buf, window.at, len(window.buf)
-        frames = batch(buf)
-        starts, ends, times = frames.starts, frames.ends, frames.times
-        assert isinstance(starts, list) and isinstance(ends, list) and isinstance(times, list)
-        lie = -1
-        while at + size <= stop:
-            fields = unpack(buf, at)
-            captured, wire = fields[2], fields[3]
-            if minor < 3 or (minor == 3 and captured > wire):
-                captured, wire = wire, captured  # the fields stood the other way round before version 2.4
-            if captured > bound:
-                lie = captured
-                break
-            start = at + size
-            if start + captured > stop:
-                break
-            at = start + captured
-            starts.append(start)
-            ends.append(at if not check or captured <= wire - check else start + max(0, wire - check))
-            times.append(fields[0] * 1_000_000_000 + fields[1] * scale)
-        if len(starts) >= ZEROS and ends[-1] - starts[0] == size * (len(starts) - 1) and not any(times):
-            account.damage.append(f"from frame {account.frames + 1} on the file is zeros; reading ended there")
-            return
-        account.frames += len(starts)
-        window.at = at
-        if starts:
-            frames.links = [link] * len(starts)
+        if walked is not None:
+            frames, lie, run = walked.batch(link)
+        else:
+            frames, lie, run = _walk(window, unpack, size, bound, scale, check, minor, run)
+            frames.links = [link] * len(frames)
+        account.frames += len(frames)
+        if len(frames):
             yield frames
+        if run >= ZEROS:
+            account.damage.append(f"from frame {account.frames - run + 1} on the file is zeros; reading ended there")
+            return
         if lie >= 0:
             account.damage.append(f"frame {account.frames + 1} claims {lie} bytes, more than the {bound} that a frame can have; reading ended there")
             return
@@ -87,6 +74,56 @@ def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
             if len(window.buf) > window.at:
                 account.damage.append(f"the file ends inside frame {account.frames + 1}")
             return
+
+
+def _walk(window: Window, unpack: Unpack, size: int, bound: int, scale: int, check: int, minor: int, run: int) -> tuple[Records, int, int]:
+    """The whole records of a window; the length that cannot be true, or -1; and how many zeros in a row were last."""
+    buf, at, stop = window.buf, window.at, len(window.buf)
+    frames = batch(buf)
+    starts, ends, times = frames.starts, frames.ends, frames.times
+    assert isinstance(starts, list) and isinstance(ends, list) and isinstance(times, list)
+    lie = -1
+    while at + size <= stop and run < ZEROS:
+        fields = unpack(buf, at)
+        captured, wire = fields[2], fields[3]
+        if minor < 3 or (minor == 3 and captured > wire):
+            captured, wire = wire, captured  # the fields stood the other way round before version 2.4
+        if captured > bound:
+            lie = captured
+            break
+        start = at + size
+        if start + captured > stop:
+            break
+        at = start + captured
+        starts.append(start)
+        ends.append(at if not check or captured <= wire - check else start + max(0, wire - check))
+        times.append(fields[0] * 1_000_000_000 + fields[1] * scale)
+        run = 0 if captured or times[-1] else run + 1
+    window.at = at
+    return frames, lie, run
+
+
+class _Walked:
+    """The same by the compiled walk."""
+
+    def __init__(self, window: Window, big: bool, size: int, bound: int, scale: int, check: int, minor: int) -> None:
+        self._window = window
+        self._fixed = int(big), size, bound, scale, check, minor, ZEROS
+        self._room = Room()
+
+    def batch(self, link: int) -> tuple[Records, int, int]:
+        """The whole records of the window, as `_walk` gives them."""
+        window, room = self._window, self._room
+        assert window.walker is not None
+        most = room.of(len(window.buf))
+        room.state[0] = window.at
+        window.walker.pcap_records(
+            np.frombuffer(window.buf, np.uint8), len(window.buf), *self._fixed, room.starts, room.ends, room.times, most, room.state
+        )
+        at, count, lie, run = room.state.tolist()
+        window.at = at
+        room.links[:count] = link
+        return Records(window.buf, room.starts[:count], room.ends[:count], room.links[:count], room.times[:count], window.origin), lie, run
 
 
 def _record_header(window: Window, unpack: Unpack, sizes: tuple[int, ...], bound: int) -> int:

@@ -12,8 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
+from types import ModuleType
 
-from dpiprobe.capture.records import MAX_RECORD, Account, Window, batch, largest
+import numpy as np
+
+from dpiprobe.capture.records import MAX_RECORD, Account, Room, Window, batch, largest
 from dpiprobe.errors import InputError
 from dpiprobe.wire.decode import Records
 
@@ -41,6 +44,11 @@ class Interface:
     offset: int = 0
     check: int = 0
     drops: int = 0
+
+    @property
+    def unit(self) -> int:
+        """ns of one unit of time where that is a plain factor (micro- and nanoseconds, an ordinary offset), else 0."""
+        return {1_000_000: 1000, 1_000_000_000: 1}.get(self.per_second, 0) if abs(self.offset) < 1 << 31 else 0
 
     def nanoseconds(self, units: int) -> int:
         """A timestamp in this interface's units -> ns since 1970, held inside 64 bits."""
@@ -81,21 +89,42 @@ class _Reader:
         self.unknown: Counter[int] = Counter()
         self.odd: Counter[str] = Counter()
         self.ended = False
+        self.room = Room()
 
     def batches(self) -> Iterator[Records]:
         window = self.window
         self._begin_section()
         while not self.ended:
+            if window.walker is not None and len(frames := self._plain_blocks(window.walker)):
+                self.account.frames += len(frames)
+                yield frames
+            before = window.at
             frames = batch(window.buf)
             self._walk(frames)
             if frames.starts:
                 self.account.frames += len(frames)
                 yield frames
+            if window.walker is not None and window.at != before and not self.ended:
+                continue
             if not self.ended and not window.more():
                 if len(window.buf) > window.at:
                     self.account.damage.append(f"the file ends inside a block, after frame {self.account.frames}")
                 break
         self._report()
+
+    def _plain_blocks(self, walker: ModuleType) -> Records:
+        """Packet blocks of the usual kind, as far as nothing else comes, by the compiled walk."""
+        window, room, section = self.window, self.room, self.section
+        most = room.of(len(window.buf))
+        known = [n for i in section.interfaces for n in (i.link, 0 if i.check else i.unit, i.offset * 1_000_000_000)]
+        bound = min((largest(i.link) for i in section.interfaces), default=MAX_RECORD)
+        room.state[0] = window.at
+        walker.enhanced_blocks(
+            np.frombuffer(window.buf, np.uint8), len(window.buf), int(section.sign == ">"), np.array(known, np.int64), len(section.interfaces),
+            bound, room.starts, room.ends, room.links, room.times, most, room.state,
+        )  # fmt: skip
+        window.at, count = int(room.state[0]), int(room.state[1])
+        return Records(window.buf, room.starts[:count], room.ends[:count], room.links[:count], room.times[:count], window.origin)
 
     def _begin_section(self) -> bool:
         """Read the section header at the window's place; False where more bytes are needed or the reading has ended."""
@@ -149,6 +178,7 @@ class _Reader:
         assert isinstance(starts, list) and isinstance(ends, list) and isinstance(links, list) and isinstance(times, list)
         section = self.section
         sign = ""
+        entered = window.at
         while True:
             if section.sign != sign:
                 sign = section.sign
@@ -176,6 +206,8 @@ class _Reader:
                 self.pending = len(starts)
                 self._stop(f"the two lengths of a block differ ({total} and {word(buf, at + size - 4)[0]})")
                 return
+            if window.walker is not None and window.at != entered:
+                return  # the compiled walk goes on
             window.at = at + size
             limit = at + size - 4
             interfaces = section.interfaces

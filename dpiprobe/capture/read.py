@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
 from dpiprobe.capture.model import Capture
 from dpiprobe.capture.pcap import MAGICS, read_pcap
 from dpiprobe.capture.pcapng import SECTION_MAGIC, read_pcapng
-from dpiprobe.capture.records import Account, Window
-from dpiprobe.capture.source import open_source
+from dpiprobe.capture.records import CHUNK, Account, Window
+from dpiprobe.capture.source import Source, open_source
 from dpiprobe.errors import InputError
 from dpiprobe.wire.decode import Decoder, Records
 from dpiprobe.wire.links import link_name
+from dpiprobe.wire.packets import Packets
 
 OTHERS = {
     b"\xfd7zXZ\0": "compressed with xz; decompress it with 'xz -dk' first",
@@ -39,36 +41,57 @@ def read_capture(source: str | Path | BinaryIO, name: str | None = None, data: b
     data: the capture's bytes themselves; `source` then only names them
     Raises InputError where there is no capture to read. A capture without packets is fine.
     """
-    stream = open_source(source, name, data)
-    try:
-        if stream.empty:
-            what = "standard input" if source == "-" else stream.name
-            raise InputError(f"{what} is empty; the capture was never written, or is still buffered by the program that writes it.")
-        window = Window(stream)
-        window.need(4)
-        account = Account()
+    with Reading(open_source(source, name, data)) as reading:
         decoder = Decoder()
-        for batch in _frames(window, stream.name, account, stream.damage):
+        for batch in reading.frames():
             decoder.append(batch)
-        packets = decoder.finish()
+        return reading.capture(decoder, decoder.finish())
+
+
+class Reading:
+    """One capture while it is read: `frames()` to the end, then `capture(...)`. Closes its source; memory that runs out is an InputError.
+
+    walker: the compiled record walk, where it pays · chunk: bytes read at once
+    """
+
+    def __init__(self, stream: Source, walker: ModuleType | None = None, chunk: int = CHUNK) -> None:
+        self.stream = stream
+        self.account = Account()
+        self._window = Window(stream, walker, chunk)
+
+    def frames(self) -> Iterator[Records]:
+        """Batches of frames. Raises InputError where this is no capture."""
+        stream = self.stream
+        if stream.empty:
+            what = "standard input" if stream.name == "-" else stream.name
+            raise InputError(f"{what} is empty; the capture was never written, or is still buffered by the program that writes it.")
+        self._window.need(4)
+        return _frames(self._window, stream.name, self.account, stream.damage)
+
+    def capture(self, decoder: Decoder, packets: Packets) -> Capture:
+        """What was read, once it is at its end; `decoder` has seen all frames and given up its fragments."""
         return Capture(
-            name=stream.name,
-            sha256=stream.sha256(),
+            name=self.stream.name,
+            sha256=self.stream.sha256(),
             packets=packets,
             frames=decoder.frames,
             undecoded=sum(decoder.reasons.values()),
             undecoded_reasons=dict(sorted(decoder.reasons.items())),
             other=decoder.other,
             fragments=decoder.fragments,
-            damage=account.damage + stream.damage,
+            damage=self.account.damage + self.stream.damage,
             links=list(dict.fromkeys(link_name(link) for link in decoder.links)),
-            drops=account.drops,
-            comments=account.comments,
+            drops=self.account.drops,
+            comments=self.account.comments,
         )
-    except MemoryError:
-        raise InputError(f"{stream.name} needs more memory than there is; cut it into parts with 'editcap -c 1000000'.") from None
-    finally:
-        stream.close()
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.stream.close()
+        if isinstance(error, MemoryError):
+            raise InputError(f"{self.stream.name} needs more memory than there is; cut it into parts with 'editcap -c 1000000'.") from None
 
 
 def _frames(window: Window, name: str, account: Account, broken: list[str]) -> Iterator[Records]:

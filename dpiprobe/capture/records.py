@@ -8,6 +8,9 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import ModuleType
+
+import numpy as np
 
 from dpiprobe.capture.source import Source
 from dpiprobe.wire.decode import Records
@@ -32,10 +35,14 @@ class Account:
 
 
 class Window:
-    """The bytes of the stream that are not yet consumed: buf[at:]."""
+    """The bytes of the stream that are not yet consumed: buf[at:]. `origin`: where buf[0] stands in the stream."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, walker: ModuleType | None = None, chunk: int = CHUNK) -> None:
+        """walker: `capture.walk` compiled, where it pays · chunk: bytes to read at once"""
         self._source = source
+        self.walker = walker
+        self.chunk = chunk
+        self.origin = 0
         self.buf = b""
         self.at = 0
         self.ended = False
@@ -43,8 +50,9 @@ class Window:
     def more(self) -> bool:
         """Read on, forgetting what lies before `at`; False where the stream has ended."""
         pieces = [self.buf[self.at :]]
+        self.origin += self.at
         got = 0
-        while got < CHUNK:
+        while got < self.chunk:
             piece = self._source.read()
             if not piece:
                 self.ended = True
@@ -66,6 +74,21 @@ class Window:
 def batch(buf: bytes) -> Records:
     """An empty batch of frames in this buffer."""
     return Records(buf, [], [], [], [])
+
+
+class Room:
+    """Arrays that a compiled walk writes into: as many frames as fit into a buffer of some size, made once and used again."""
+
+    def __init__(self) -> None:
+        self.starts = self.ends = self.links = self.times = np.empty(0, np.int64)
+        self.state = np.zeros(4, np.int64)
+
+    def of(self, size: int) -> int:
+        """Make room for the frames of a buffer of `size` bytes; how many that are."""
+        room = size // 16 + 1
+        if len(self.starts) < room:
+            self.starts, self.ends, self.links, self.times = (np.empty(room, np.int64) for _ in range(4))
+        return room
 
 
 def largest(link: int) -> int:

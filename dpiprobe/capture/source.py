@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
 from typing import BinaryIO
 
 from dpiprobe.errors import InputError
@@ -23,6 +27,9 @@ MAX_DECOMPRESSED = 4 << 30
 STEP = 1 << 20
 """Bytes read or decompressed at once."""
 
+AHEAD = 8
+"""Decompressed steps that wait for the reader at most."""
+
 GZIP, ZSTD, LZ4 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 """RFC 1952; RFC 8878 section 3.1.1; LZ4 frame format 1.6.4."""
 
@@ -30,17 +37,25 @@ GZIP, ZSTD, LZ4 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 class Source:
     """Bytes of one capture, from first to last. `damage` grows while reading; `sha256` is right once all was read."""
 
-    def __init__(self, name: str, raw: BinaryIO, owned: bool) -> None:
+    def __init__(self, name: str, raw: BinaryIO, owned: bool, large: bool = False) -> None:
+        """large: work beside the reader: the hash of a plain file, the decompression of a compressed one, in a thread of their own."""
         self.name = name
         self.damage: list[str] = []
         self._raw = raw
         self._owned = owned
         self._hash = hashlib.sha256()
         self._given = 0
+        self._beside: Thread | None = None
+        self._closed = Event()
         first = self._take()
         while len(first) < 4 and (more := self._take()):
             first += more
         self.empty = not first
+        self.plain = not first.startswith((GZIP, ZSTD, LZ4))
+        if large and self.plain and owned:
+            self._hash = hashlib.sha256()
+            self._beside = Thread(target=self._hash_file, daemon=True)
+            self._beside.start()
         if first.startswith(GZIP):
             self._steps = self._inflate(first)
         elif first.startswith(ZSTD):
@@ -49,6 +64,8 @@ class Source:
             self._steps = self._lz4(first)
         else:
             self._steps = self._plain(first)
+        if large and not self.plain:
+            self._steps = self._ahead(self._steps)
 
     def read(self) -> bytes:
         """Some more bytes, at most about STEP; empty at the end."""
@@ -64,12 +81,54 @@ class Source:
 
     def sha256(self) -> str:
         """Of the bytes as given, all of them: reads what is left."""
-        while self._take():
-            pass
+        if self._beside is not None:
+            if not self.plain:
+                self._closed.set()  # nobody reads on
+            self._beside.join()
+        if self._beside is None or not self.plain:
+            while self._take():
+                pass
         return self._hash.hexdigest()
+
+    def _hash_file(self) -> None:
+        """The hash of a plain file, read a second time from the page cache: so it waits for nobody."""
+        at, descriptor = 0, self._raw.fileno()
+        while not self._closed.is_set() and (data := os.pread(descriptor, 4 * STEP, at)):
+            self._hash.update(data)
+            at += len(data)
+
+    def _ahead(self, steps: Iterator[bytes]) -> Iterator[bytes]:
+        """The same steps, made by a thread a little ahead of the reader."""
+        ready: Queue[bytes | BaseException | None] = Queue(AHEAD)
+
+        def put(item: bytes | BaseException | None) -> None:
+            while not self._closed.is_set():
+                with suppress(Full):
+                    ready.put(item, timeout=0.2)
+                    return
+
+        def work() -> None:
+            try:
+                for step in steps:
+                    put(step)
+                    if self._closed.is_set():
+                        return
+                put(None)
+            except BaseException as error:  # handed over to the reader
+                put(error)
+
+        self._beside = Thread(target=work, daemon=True)
+        self._beside.start()
+        while (step := ready.get()) is not None:
+            if isinstance(step, BaseException):
+                raise step
+            yield step
 
     def close(self) -> None:
         """Close what was opened here."""
+        self._closed.set()
+        if self._beside is not None:
+            self._beside.join()
         if self._owned:
             self._raw.close()
 
@@ -78,7 +137,8 @@ class Source:
             data = self._raw.read(STEP)
         except OSError as error:
             raise InputError(f"{self.name} cannot be read: {error.strerror or error}; check the file or the disk.") from error
-        self._hash.update(data or b"")
+        if self._beside is None or not self.plain:
+            self._hash.update(data or b"")
         return data or b""
 
     def _plain(self, data: bytes) -> Iterator[bytes]:
@@ -167,14 +227,14 @@ class Source:
         return InputError(f"{self.name} is compressed with {kind}, which needs one more package; install 'dpiprobe[compress]' or decompress it first.")
 
 
-def open_source(source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None) -> Source:
+def open_source(source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None, large: bool = False) -> Source:
     """Open a path, "-" (standard input), a binary file object, or `data` itself. Raises InputError where that cannot be."""
     if data is not None:
         return Source(name or (str(source) if isinstance(source, (str, Path)) else "<bytes>"), io.BytesIO(data), True)
     if not isinstance(source, (str, Path)):
-        return Source(name or str(getattr(source, "name", "<stream>")), source, False)
+        return Source(name or str(getattr(source, "name", "<stream>")), source, False, large)
     if str(source) == "-":
-        return Source(name or "-", sys.stdin.buffer, False)
+        return Source(name or "-", sys.stdin.buffer, False, large)
     if not str(source):
         raise InputError("the name of a capture is empty; name a file, or '-' for standard input.")
     path = Path(source)
@@ -182,7 +242,7 @@ def open_source(source: str | Path | BinaryIO, name: str | None = None, data: by
     try:
         if path.is_dir():
             raise InputError(f"{shown} is a folder; name the capture files in it.")
-        return Source(shown, path.open("rb"), True)
+        return Source(shown, path.open("rb"), True, large)
     except FileNotFoundError:
         raise InputError(f"{shown} does not exist; check the path.") from None
     except PermissionError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -32,8 +33,11 @@ STRAY_HOMES = 64
 
 def join(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints) -> tuple[Grouped, Bools, Ints]:
     """The flows with their strays and ICMP errors, numbered by their first own packet, and the orientation of those that remain."""
-    homes = _stray_homes(packets, grouped, client_low)
-    errors, quoted_flow, quoted_lower = _quoting(packets, grouped, homes)
+    known = conversations(packets, grouped)
+    homes = homes_of(known, client_low)
+    own = np.ones(grouped.flow_count, bool)
+    own[list(homes)] = False
+    errors, quoted_flow, quoted_lower = quoting(packets, known, own)
     if not homes and not len(errors):
         return grouped, client_low, oriented_by
     flow, joined = grouped.flow.copy(), grouped.joined.copy()
@@ -54,41 +58,65 @@ def join(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Int
     return whole, client_low[alive], oriented_by[alive]
 
 
-def _stray_homes(packets: Packets, grouped: Grouped, client_low: Bools) -> dict[int, int]:
-    """The flow of resets from a third address -> the flow of the client it was aimed at."""
+@dataclass(slots=True)
+class Conversations:
+    """What joining asks of every flow, strays among them, in order of first packet; see `Grouped`.
+
+    first: frame number of the first packet · begin, end: time of first and last packet · packets, resets, from_low: how many, how many of them
+    are resets, how many were sent by the lower endpoint
+    """
+
+    transport: Ints
+    low_key: Ints
+    high_key: Ints
+    first: Ints
+    begin: Ints
+    end: Ints
+    packets: Ints
+    resets: Ints
+    from_low: Ints
+
+
+def conversations(packets: Packets, grouped: Grouped) -> Conversations:
+    """The conversations of a capture that is there as a whole."""
     flow, count = grouped.flow, grouped.flow_count
-    total = np.bincount(flow, minlength=count)
-    from_low = count_where(grouped.lower == 1, flow, count)
-    resets = count_where((tcp_flags(packets, grouped.row) & RST) != 0, flow, count)
-    lone = (grouped.transport == TCP) & (resets == total) & ((from_low == 0) | (from_low == total))
+    edges = np.searchsorted(flow, np.arange(count + 1))
+    time = packets.time[grouped.row]
+    return Conversations(
+        grouped.transport, grouped.low_key, grouped.high_key, packets.number[grouped.row[edges[:-1]]], time[edges[:-1]], time[edges[1:] - 1],
+        np.bincount(flow, minlength=count), count_where((tcp_flags(packets, grouped.row) & RST) != 0, flow, count),
+        count_where(grouped.lower == 1, flow, count),
+    )  # fmt: skip
+
+
+def homes_of(known: Conversations, client_low: Bools) -> dict[int, int]:
+    """The flow of resets from a third address -> the flow of the client it was aimed at."""
+    lone = (known.transport == TCP) & (known.resets == known.packets) & ((known.from_low == 0) | (known.from_low == known.packets))
     candidates = np.flatnonzero(lone)
     if not len(candidates):
         return {}
-    edges = np.searchsorted(flow, np.arange(count + 1))
-    time = packets.time[grouped.row]
-    begin, end = time[edges[:-1]], time[edges[1:] - 1]
-    target = np.where(from_low > 0, grouped.high_key, grouped.low_key)
-    source = np.where(from_low > 0, grouped.low_key, grouped.high_key)
-    client = np.where(client_low, grouped.low_key, grouped.high_key)
-    server = np.where(client_low, grouped.high_key, grouped.low_key)
+    target = np.where(known.from_low > 0, known.high_key, known.low_key)
+    source = np.where(known.from_low > 0, known.low_key, known.high_key)
+    client = np.where(client_low, known.low_key, known.high_key)
+    server = np.where(client_low, known.high_key, known.low_key)
     at_home: dict[tuple[int, int], list[int]] = {}
-    for f in np.flatnonzero((grouped.transport == TCP) & ~lone & np.isin(client, target[candidates])).tolist():
+    for f in np.flatnonzero((known.transport == TCP) & ~lone & np.isin(client, target[candidates])).tolist():
         at_home.setdefault((int(client[f]), int(server[f]) % PORTS), []).append(f)
     homes: dict[int, int] = {}
     for c in candidates.tolist():
         possible = at_home.get((int(target[c]), int(source[c]) % PORTS), [])
         for f in islice(reversed(possible), STRAY_HOMES):
-            if begin[f] <= begin[c] <= end[f] + STRAY_WINDOW:
+            if known.begin[f] <= known.begin[c] <= known.end[f] + STRAY_WINDOW:
                 homes[c] = f
                 break
     return homes
 
 
-def _quoting(packets: Packets, grouped: Grouped, homes: dict[int, int]) -> tuple[Ints, Ints, Ints]:
-    """Rows of ICMP errors that quote a flow, that flow, and 1 where the quoted packet was sent by its lower endpoint."""
+def quoting(packets: Packets, known: Conversations, own: Bools) -> tuple[Ints, Ints, Ints]:
+    """Rows of ICMP errors that quote a flow (`own`: the flows that are no strays), that flow, and 1 where its lower endpoint sent the quoted packet."""
     errors = np.flatnonzero(((packets.protocol == ICMP) | (packets.protocol == ICMPV6)) & (packets.quote >= 0))
     none = np.empty(0, np.int64)
-    if not len(errors) or not grouped.flow_count:
+    if not len(errors) or not len(own):
         return none, none, none
     quotes, q = packets.quotes, packets.quote[errors]
     whole = (quotes.source_port[q] >= 0) & (quotes.destination_port[q] >= 0)
@@ -96,22 +124,20 @@ def _quoting(packets: Packets, grouped: Grouped, homes: dict[int, int]) -> tuple
     sender = quotes.source[q] * PORTS + quotes.source_port[q]
     receiver = quotes.destination[q] * PORTS + quotes.destination_port[q]
     low, high = np.minimum(sender, receiver), np.maximum(sender, receiver)
-    first = grouped.row[np.searchsorted(grouped.flow, np.arange(grouped.flow_count))]
     by_key: dict[tuple[int, int, int], list[int]] = {}
-    for f in np.flatnonzero(np.isin(grouped.low_key, low) & np.isin(grouped.high_key, high)).tolist():
-        if f not in homes:
-            by_key.setdefault((int(grouped.transport[f]), int(grouped.low_key[f]), int(grouped.high_key[f])), []).append(f)
+    for f in np.flatnonzero(own & np.isin(known.low_key, low) & np.isin(known.high_key, high)).tolist():
+        by_key.setdefault((int(known.transport[f]), int(known.low_key[f]), int(known.high_key[f])), []).append(f)
     found: list[tuple[int, int, int]] = []
     for i, row in enumerate(errors.tolist()):
         flows = by_key.get((int(quotes.protocol[q[i]]), int(low[i]), int(high[i])))
         if flows:
-            found.append((row, _latest(flows, first, row), int(sender[i] == low[i])))
+            found.append((row, _latest(flows, known.first, int(packets.number[row])), int(sender[i] == low[i])))
     if not found:
         return none, none, none
     columns = np.array(found, np.int64)
     return columns[:, 0], columns[:, 1], columns[:, 2]
 
 
-def _latest(flows: Sequence[int], first: Ints, row: int) -> int:
-    """The last of the flows (in order of their first row) that had begun at `row`, or the first of all."""
-    return flows[max(bisect_right(flows, row, key=lambda f: int(first[f])) - 1, 0)]
+def _latest(flows: Sequence[int], first: Ints, number: int) -> int:
+    """The last of the flows (in order of their first packet) that had begun at packet `number`, or the first of all."""
+    return flows[max(bisect_right(flows, number, key=lambda f: int(first[f])) - 1, 0)]

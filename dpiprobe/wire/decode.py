@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,16 @@ REASONS = {
 
 @dataclass(slots=True)
 class Records:
-    """Consecutive frames of one chunk: frame i is buf[starts[i]:ends[i]], of link type links[i], captured at times[i] (ns since 1970)."""
+    """Consecutive frames of one chunk: frame i is buf[starts[i]:ends[i]], of link type links[i], captured at times[i] (ns since 1970).
+
+    The four are lists, or arrays that hold until the next chunk is asked for. `origin`: where buf[0] stands in the capture's bytes."""
 
     buf: bytes
-    starts: Sequence[int]
-    ends: Sequence[int]
-    links: Sequence[int]
-    times: Sequence[int]
+    starts: Any
+    ends: Any
+    links: Any
+    times: Any
+    origin: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -55,7 +58,9 @@ class Records:
 class Decoder:
     """Append chunks, then `finish`. Counts as in capture.model.Capture: frames, undecoded reasons, other, fragments."""
 
-    def __init__(self) -> None:
+    def __init__(self, loops: ModuleType = loop) -> None:
+        """loops: the decode loop, plain or compiled."""
+        self._loops = loops
         self.frames = 0
         self.other = 0
         self.fragments = 0
@@ -68,20 +73,29 @@ class Decoder:
         self._arena_length = 0
         self._quotes: list[list[int]] = []
 
+    def decode(self, records: Records) -> tuple[bytes, npt.NDArray[np.int64], Column]:
+        """The rows of one chunk as the loop leaves them, datagrams put together from fragments among them: (the buffer they point into, rows,
+        status of each frame)."""
+        count = len(records)
+        if self._loops is loop:
+            out = array("q", (-1,)) * (count * loop.WIDTH)
+            status = array("q", bytes(8 * count))
+            loop.decode_frames(records.buf, records.starts, records.ends, records.links, count, out, status)
+            table, what = np.frombuffer(out, np.int64), np.frombuffer(status, np.int64)
+        else:
+            table, what = np.full(count * loop.WIDTH, -1, np.int64), np.zeros(count, np.int64)
+            self._loops.decode_frames(np.frombuffer(records.buf, np.uint8), *map(np.asarray, (records.starts, records.ends, records.links)), count, table, what)
+        table = table.reshape(count, loop.WIDTH)
+        buf = self._reassemble(records, table, what) if (what == loop.FRAGMENT).any() else records.buf
+        self._count(records, what)
+        return buf, table, what
+
     def append(self, records: Records) -> None:
         """Decode one chunk; its frames are numbered on from the chunk before."""
         count = len(records)
         if not count:
             return
-        buf = records.buf
-        out = array("q", (-1,)) * (count * loop.WIDTH)
-        status = array("q", bytes(8 * count))
-        loop.decode_frames(buf, records.starts, records.ends, records.links, count, out, status)
-        table = np.frombuffer(out, np.int64).reshape(count, loop.WIDTH)
-        what = np.frombuffer(status, np.int64)
-        if (what == loop.FRAGMENT).any():
-            buf = self._reassemble(records, table, what)
-        self._count(records, what)
+        buf, table, what = self.decode(records)
         rows = np.flatnonzero(what == loop.ROW)
         packets = np.empty((len(PACKET_COLUMNS), len(rows)), np.int64)
         packets[0] = rows + (self.frames + 1)
@@ -109,14 +123,14 @@ class Decoder:
         )
 
     def _count(self, records: Records, what: Column) -> None:
-        for link in dict.fromkeys(records.links):
+        for link in dict.fromkeys(records.links) if isinstance(records.links, list) else _distinct(records.links):
             if link >= 0:
                 self.links[link] = None
         for status, number in zip(*(a.tolist() for a in np.unique(what, return_counts=True)), strict=True):
             if status == loop.OTHER:
                 self.other += number
             elif status == loop.UNKNOWN_LINK:
-                self.reasons.update(f"{link_name(link)} is not read" for link in records.links if link >= 0 and link not in READ_LINKS)
+                self.reasons.update(f"{link_name(link)} is not read" for link in np.asarray(records.links).tolist() if link >= 0 and link not in READ_LINKS)
             elif status in REASONS:
                 self.reasons[REASONS[status]] += number
 
@@ -125,8 +139,8 @@ class Decoder:
         rows: list[int] = []
         whole: list[bytes] = []
         for row in np.flatnonzero(what == loop.FRAGMENT).tolist():
-            start, end = int(table[row, loop.PAYLOAD_OFFSET]), records.ends[row]
-            datagram = self._reassembler.add(records.buf[start:end], records.times[row])
+            start, end = int(table[row, loop.PAYLOAD_OFFSET]), int(records.ends[row])
+            datagram = self._reassembler.add(records.buf[start:end], int(records.times[row]))
             if datagram is not None:
                 rows.append(row)
                 whole.append(datagram)
@@ -184,6 +198,14 @@ class Decoder:
         ends = np.cumsum(lengths)
         offsets[:] = ends - lengths + self._arena_length
         self._arena_length += int(ends[-1])
+
+
+def _distinct(links: Any) -> list[int]:
+    """The link types of a chunk in order of appearance."""
+    numbers = np.asarray(links)
+    if len(numbers) and (numbers == numbers[0]).all():
+        return [int(numbers[0])]
+    return list(dict.fromkeys(numbers.tolist()))
 
 
 def kept(columns: dict[str, Any]) -> Column:

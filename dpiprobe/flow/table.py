@@ -1,0 +1,169 @@
+"""The flow table of a capture that is read piece by piece: which flow each packet belongs to, and what is known of each flow at the end.
+
+Rules of this file:
+- It gives what `group`, `orient` and `join` give of the whole capture, in memory that grows with flows and addresses, not with packets.
+- The work is in `table_loop`, plain or compiled; here are its arrays, and what can only be said at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow import table_loop
+from dpiprobe.flow.flows import BY_HELLO, BY_PORT, BY_SYN
+from dpiprobe.flow.group import PORTS
+from dpiprobe.flow.join import Conversations, homes_of, quoting
+from dpiprobe.wire.packets import TCP, Packets
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Directory:
+    """All flows of a capture, by the number that the table gave them (order of first packet, strays and datagrams that are no QUIC among them).
+
+    flow: the flow that this one's packets belong to (itself, the home of a stray, -1: to none) · number: its place among the capture's flows, -1
+    client_low, oriented_by: as `orient` says · bucket: where all of its client's packets are evaluated; `laid`: where they were laid while reading
+    """
+
+    conversations: Conversations
+    flow: Ints
+    number: Ints
+    count: int
+    client_low: Bools
+    oriented_by: Ints
+    bucket: Ints
+    laid: Ints
+
+    def errors(self, packets: Packets) -> tuple[Ints, Ints, Ints]:
+        """Rows of ICMP errors that quote a flow, that flow, and 1 where its lower endpoint sent the quoted packet."""
+        return quoting(packets, self.conversations, self.flow == np.arange(len(self.flow)))
+
+
+class FlowTable:
+    """Takes decoded chunks in order. `loops`: `table_loop`, plain or compiled · `buckets`: among how many clients are divided."""
+
+    def __init__(self, loops: ModuleType, buckets: int) -> None:
+        self._loops = loops
+        self._buckets = buckets
+        self._words = np.zeros(1 << 14, np.int64)
+        self._places = np.full(1 << 13, -1, np.int64)
+        self._flows = np.zeros(1 << 16, np.int64)
+        self._index = np.full(1 << 13, -1, np.int64)
+        self.totals = np.array([0, 0, -(1 << 62)], np.int64)
+
+    def enter(self, buf: npt.NDArray[np.uint8], table: Ints, status: Ints, times: Ints, number: int, limit: int) -> tuple[Ints, Ints]:
+        """(flow_of, kept) of each frame; see `table_loop.track`. Addresses in `table` become numbers."""
+        count = len(status)
+        self._grow(count)
+        flow_of, kept = np.empty(count, np.int64), np.empty(count, np.int64)
+        self._loops.track(
+            buf, table, status, times, count, number, self._words, self._places, self._flows, self._index, self.totals, flow_of, kept,
+            self._buckets, limit,
+        )  # fmt: skip
+        return flow_of, kept
+
+    def bucket(self, flow: Ints) -> Ints:
+        """The bucket in which the rows of these flows are laid while reading."""
+        return self._flows[flow * table_loop.COLUMNS + table_loop.BUCKET]
+
+    def address(self, octets: bytes) -> int:
+        """The number of an address that a quote names."""
+        self._grow(1)
+        data = np.frombuffer(octets, np.uint8)
+        number = int(self._loops.address(data, 0, 4 if len(octets) == 4 else 6, self._words, self._places, int(self.totals[0])))
+        self.totals[0] = max(int(self.totals[0]), number + 1)
+        return number
+
+    def addresses(self) -> list[bytes]:
+        """All addresses by number."""
+        words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)
+        octets = words[:, 1:].astype(">u4").tobytes()
+        return [octets[16 * i : 16 * i + (4 if version == 4 else 16)] for i, version in enumerate(words[:, 0].tolist())]
+
+    def _grow(self, more: int) -> None:
+        """Room for `more` packets of new flows between new addresses, the hash tables at most half full."""
+        addresses, flows = int(self.totals[0]), int(self.totals[1])
+        if (addresses + 2 * more) * table_loop.WORDS > len(self._words):
+            self._words = _longer(self._words, (addresses + 2 * more) * table_loop.WORDS)
+        if (flows + more) * table_loop.COLUMNS > len(self._flows):
+            self._flows = _longer(self._flows, (flows + more) * table_loop.COLUMNS)
+        if 2 * (addresses + 2 * more) > len(self._places):
+            self._places = np.full(_power(4 * (addresses + 2 * more)), -1, np.int64)
+            self._loops.reindex(self._words, addresses, table_loop.WORDS, self._places)
+        if 2 * (flows + more) > len(self._index):
+            self._index = np.full(_power(4 * (flows + more)), -1, np.int64)
+            self._loops.reindex(self._flows, flows, table_loop.COLUMNS, self._index)
+
+    def finish(self) -> Directory:
+        """What can be said once all packets were seen. The table takes no more."""
+        count = int(self.totals[1])
+        flows = self._flows[: count * table_loop.COLUMNS].reshape(-1, table_loop.COLUMNS)
+        ends, ports, sides = flows[:, table_loop.ENDS], flows[:, table_loop.PORTS], flows[:, table_loop.SIDES]
+        transport = ports >> 32
+        known = Conversations(
+            transport=transport, low_key=(ends >> 31) * PORTS + ((ports >> 16) & 0xFFFF), high_key=(ends & 0x7FFFFFFF) * PORTS + (ports & 0xFFFF),
+            first=flows[:, table_loop.FIRST].copy(), begin=flows[:, table_loop.BEGIN].copy(), end=flows[:, table_loop.END].copy(),
+            packets=flows[:, table_loop.COUNT].copy(), resets=flows[:, table_loop.RESETS].copy(), from_low=flows[:, table_loop.FROM_LOW].copy(),
+        )  # fmt: skip
+        bucket = flows[:, table_loop.BUCKET].copy()
+        quic = (sides & table_loop.QUIC) != 0
+        if (transport != TCP).any():  # every conversation of datagrams in which somebody sent a long header, however often its ports came again
+            quic = np.isin(ends * (1 << 33) ^ ports, (ends * (1 << 33) ^ ports)[quic])
+        alive = (transport == TCP) | quic
+        client_low, basis = _orient(known, sides)
+        flow = np.where(alive, np.arange(count), -1)
+        for stray, home in homes_of(known, client_low).items():
+            flow[stray] = home
+        own = flow == np.arange(count)
+        number = np.where(own, np.cumsum(own) - 1, -1)
+        client = np.where(client_low, known.low_key, known.high_key) // PORTS
+        laid = bucket.copy()
+        bucket = self._bucket_of(client)
+        bucket = np.where(flow >= 0, bucket[np.maximum(flow, 0)], -1)
+        self._flows = self._index = self._places = np.empty(0, np.int64)
+        return Directory(known, flow, number, int(own.sum()), client_low, basis, bucket, laid)
+
+    def _bucket_of(self, client: Ints) -> Ints:
+        words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)
+        first, second = (np.asarray(_scatter(words[:, a], words[:, b])) for a, b in ((1, 2), (3, 4)))
+        return np.asarray((_scatter(first, second) % self._buckets)[client], np.int64)
+
+
+def _scatter(a: Ints, b: Ints) -> Ints:
+    """`table_loop.scatter` over arrays."""
+    value = (((a & table_loop.MASK) * table_loop.MIX) ^ (b & table_loop.MASK) ^ (a >> 20)) & table_loop.MASK
+    value = (value * table_loop.MIX) ^ (b >> 17)
+    return np.asarray((value ^ (value >> 13)) & table_loop.MASK, np.int64)
+
+
+def _orient(known: Conversations, sides: Ints) -> tuple[Bools, Ints]:
+    """As `orient.orient`."""
+    client_low = np.zeros(len(sides), bool)
+    basis = np.full(len(sides), BY_PORT, np.int64)
+    low_port, high_port = known.low_key % PORTS, known.high_key % PORTS
+    client_low = np.where(low_port == high_port, (sides & table_loop.FIRST_LOW) != 0, low_port > high_port)
+    for has, which, inverse, word in (
+        (table_loop.HAS_SPEECH, table_loop.SPEECH_IS_LOW, False, BY_HELLO),
+        (table_loop.HAS_SYN_ACK, table_loop.SYN_ACK_IS_LOW, True, BY_SYN),
+        (table_loop.HAS_SYN, table_loop.SYN_IS_LOW, False, BY_SYN),
+    ):
+        told = (sides & has) != 0
+        client_low = np.where(told, ((sides & which) != 0) != inverse, client_low)
+        basis = np.where(told, word, basis)
+    return np.asarray(client_low, np.bool_), np.asarray(basis, np.int64)
+
+
+def _longer(array: Ints, least: int) -> Ints:
+    out = np.zeros(max(least, len(array) * 3 // 2), np.int64)
+    out[: len(array)] = array
+    return out
+
+
+def _power(least: int) -> int:
+    return 1 << (least - 1).bit_length()

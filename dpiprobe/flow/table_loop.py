@@ -1,0 +1,297 @@
+"""The flow table: which flow each packet belongs to, told while a capture is read, packet by packet.
+
+It says what `group.py` says of packets that are all there, and keeps of each flow what `join.py` and `orient.py` ask, in a few numbers.
+
+Rules of this file (as in `wire/loop.py`): written once as plain Python over arrays of integers, compiled for large captures; every element
+goes through `int()`; no dicts, objects, slices or exceptions; numbers that fit into 63 bits whatever the bytes say.
+
+Tables are flat int64 arrays. `words`: WORDS for each address: version, then four 32-bit words. `flows`: COLUMNS for each flow. `places` and
+`index`: hash tables (open addressing, a power of two long) of addresses, and of the current flow of each conversation, -1 where empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence, Sequence
+
+from dpiprobe.wire import loop
+from dpiprobe.wire.loop import Decorator, _plain
+
+jit: Decorator = globals().get("jit", _plain)
+
+WORDS = 5
+(ENDS, PORTS, FIRST, BEGIN, END, COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, SYN_LOW, SYN_HIGH, ENDED, SIDES, BUCKET, KEPT,
+ BEFORE) = range(17)  # fmt: skip
+"""ENDS: lower address << 31 | higher · PORTS: lower's port << 16 | higher's | protocol << 32 · FIRST: number of the first frame · BEGIN, END: time
+of first and last packet · COUNT, RESETS, FROM_LOW: packets, of them resets, of them sent by the lower endpoint · TALKED_*: payload packets of each
+side · SYN_*: sequence number of each side's last lone SYN or -1 · ENDED: a FIN or RST was there · SIDES: bits below · BUCKET: by the client it
+seems to have · KEPT: payload bytes of the seeming client that were kept · BEFORE: the flow before it of the same two endpoints or -1"""
+COLUMNS = 17
+FIRST_LOW, CLIENT_LOW, HAS_SYN, SYN_IS_LOW, HAS_SYN_ACK, SYN_ACK_IS_LOW, HAS_SPEECH, SPEECH_IS_LOW, QUIC = (1 << i for i in range(9))
+"""Bits of SIDES: the first packet, the client as it seemed at first, the first lone SYN, SYN/ACK, client's speech; a QUIC long header was there."""
+MIX = 1000003
+MASK = (1 << 30) - 1
+TCP, UDP = 6, 17
+INITIAL_SIZE = 1200  # orient.INITIAL_SIZE
+CLIENT_BYTES, LITTLE, HEAD = 16384, 192, 16
+"""Payload bytes of a flow's client that are kept at hand, of small packets, and of all others; the rest is read from the capture when asked for."""
+
+
+@jit
+def word(buf: Sequence[int], at: int) -> int:
+    """Four bytes, most significant first."""
+    return (int(buf[at]) << 24) | (int(buf[at + 1]) << 16) | (int(buf[at + 2]) << 8) | int(buf[at + 3])
+
+
+@jit
+def address(buf: Sequence[int], at: int, version: int, words: MutableSequence[int], places: MutableSequence[int], known: int) -> int:
+    """The number of the address at buf[at]; `known` where it is new (it is then entered)."""
+    a = word(buf, at)
+    b, c, d = 0, 0, 0
+    if version == 6:
+        b, c, d = word(buf, at + 4), word(buf, at + 8), word(buf, at + 12)
+    mask = len(places) - 1
+    spot = scatter(scatter(a ^ version, b), scatter(c, d)) & mask
+    while True:
+        number = int(places[spot])
+        if number < 0:
+            places[spot] = known
+            base = known * WORDS
+            words[base] = version
+            words[base + 1] = a
+            words[base + 2] = b
+            words[base + 3] = c
+            words[base + 4] = d
+            return known
+        base = number * WORDS
+        if words[base + 1] == a and words[base + 4] == d and words[base + 3] == c and words[base + 2] == b and words[base] == version:
+            return number
+        spot = (spot + 1) & mask
+
+
+@jit
+def scatter(a: int, b: int) -> int:
+    """Two numbers below 2^33 as one below 2^30."""
+    value = (((a & MASK) * MIX) ^ (b & MASK) ^ (a >> 20)) & MASK
+    value = (value * MIX) ^ (b >> 17)
+    return (value ^ (value >> 13)) & MASK
+
+
+@jit
+def speaks_as_client(buf: Sequence[int], at: int, captured: int, length: int, protocol: int) -> bool:
+    """`orient.client_speech` of one payload."""
+    if captured < 6:
+        return False
+    first, second = int(buf[at]), int(buf[at + 1])
+    if protocol == UDP:
+        return length >= INITIAL_SIZE and (first & 0xF0) == (0xD0 if second == 0x6B else 0xC0)
+    if first == 0x16:
+        return second == 3 and int(buf[at + 5]) == 1
+    n = 0
+    while n < captured and n < 8 and 0x41 <= int(buf[at + n]) <= 0x5A:
+        n += 1
+    if n < 3 or n + 1 >= captured or int(buf[at + n]) != 0x20:
+        return False
+    after = int(buf[at + n + 1])
+    return not (after == 0x20 or 9 <= after <= 13)
+
+
+@jit
+def long_header(buf: Sequence[int], at: int, captured: int) -> bool:
+    """`group._quic_rows` of one payload: a QUIC long header of a known version."""
+    if captured < 7 or (int(buf[at]) & 0xC0) != 0xC0 or int(buf[at + 5]) > 20:
+        return False
+    version = word(buf, at + 1)
+    return version == 1 or version == 0x6B3343CF or (version & 0xFFFFFF00) == 0xFF000000
+
+
+@jit
+def track(
+    buf: Sequence[int], out: MutableSequence[int], status: Sequence[int], times: Sequence[int], count: int, number: int,
+    words: MutableSequence[int], places: MutableSequence[int], flows: MutableSequence[int], index: MutableSequence[int],
+    totals: MutableSequence[int], flow_of: MutableSequence[int], kept: MutableSequence[int], buckets: int, limit: int,
+) -> None:  # fmt: skip
+    """Enter the rows of one chunk (as `decode_frames` left them; the first frame has `number`) into the tables, which have room for all of them.
+
+    out: SOURCE and DESTINATION become address numbers · flow_of: the flow of each row, -1 without one; 2 * flow + (1 where the lower endpoint sent it)
+    kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: addresses, flows, latest time
+    """
+    for row in range(count):
+        flow_of[row] = -1
+        kept[row] = 0
+        if status[row] != loop.ROW:
+            continue
+        base = row * loop.WIDTH
+        version, protocol = int(out[base + loop.VERSION]), int(out[base + loop.PROTOCOL])
+        time = int(times[row])
+        totals[2] = max(int(totals[2]), time)
+        source = address(buf, int(out[base + loop.SOURCE]), version, words, places, int(totals[0]))
+        totals[0] = max(int(totals[0]), source + 1)
+        destination = address(buf, int(out[base + loop.DESTINATION]), version, words, places, int(totals[0]))
+        totals[0] = max(int(totals[0]), destination + 1)
+        out[base + loop.SOURCE] = source
+        out[base + loop.DESTINATION] = destination
+        at, captured = int(out[base + loop.PAYLOAD_OFFSET]), int(out[base + loop.PAYLOAD_CAPTURED])
+        if protocol != TCP and protocol != UDP:  # noqa: PLR1714
+            kept[row] = captured
+            continue
+        length = int(out[base + loop.PAYLOAD_LENGTH])
+        sport, dport = int(out[base + loop.SOURCE_PORT]), int(out[base + loop.DESTINATION_PORT])
+        low = source < destination or (source == destination and sport <= dport)
+        if low:
+            ends, ports = (source << 31) | destination, (sport << 16) | dport
+        else:
+            ends, ports = (destination << 31) | source, (dport << 16) | sport
+        ports |= protocol << 32
+        mask = len(index) - 1
+        spot = scatter(scatter(ends & MASK, ends >> 31), scatter(ports & MASK, protocol)) & mask
+        flow = int(index[spot])
+        while flow >= 0 and not (flows[flow * COLUMNS + ENDS] == ends and flows[flow * COLUMNS + PORTS] == ports):
+            spot = (spot + 1) & mask
+            flow = int(index[spot])
+        flags = int(out[base + loop.FLAGS]) if protocol == TCP else 0
+        sequence = int(out[base + loop.SEQ])
+        lone_syn = (flags & 0x16) == 0x02
+        speech = length > 0 and speaks_as_client(buf, at, captured, length, protocol)
+        here = flow * COLUMNS
+        fresh = flow < 0
+        if not fresh and lone_syn:
+            mine = SYN_LOW if low else SYN_HIGH
+            spoke = int(flows[here + FROM_LOW]) if low else int(flows[here + COUNT]) - int(flows[here + FROM_LOW])
+            talked = int(flows[here + (TALKED_LOW if low else TALKED_HIGH)])
+            repeats = int(flows[here + mine]) == sequence
+            fresh = (spoke > 0 and not repeats) or (repeats and talked > 0 and int(flows[here + ENDED]) > 0)
+        if fresh:
+            before = flow
+            flow = int(totals[1])
+            totals[1] = flow + 1
+            index[spot] = flow
+            here = flow * COLUMNS
+            flows[here + ENDS] = ends
+            flows[here + PORTS] = ports
+            flows[here + FIRST] = number + row
+            flows[here + BEGIN] = time
+            flows[here + SYN_LOW] = -1
+            flows[here + SYN_HIGH] = -1
+            for column in (COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, ENDED, SIDES, KEPT):
+                flows[here + column] = 0
+            flows[here + BEFORE] = before
+            # who seems to be the client: only a guess that says where rows are laid; `orient` decides
+            if lone_syn or speech:
+                sender = True
+            elif (flags & 0x16) == 0x12:
+                sender = False
+            else:
+                sender = sport >= dport
+            client = source if sender else destination
+            b = client * WORDS
+            flows[here + BUCKET] = scatter(scatter(int(words[b + 1]), int(words[b + 2])), scatter(int(words[b + 3]), int(words[b + 4]))) % buckets
+            flows[here + SIDES] = (FIRST_LOW if low else 0) | (CLIENT_LOW if low == sender else 0)
+        if lone_syn:
+            flows[here + (SYN_LOW if low else SYN_HIGH)] = sequence
+        sides = int(flows[here + SIDES])
+        if lone_syn and not sides & HAS_SYN:
+            sides |= HAS_SYN | (SYN_IS_LOW if low else 0)
+        if (flags & 0x16) == 0x12 and not sides & HAS_SYN_ACK:
+            sides |= HAS_SYN_ACK | (SYN_ACK_IS_LOW if low else 0)
+        if speech and not sides & HAS_SPEECH:
+            sides |= HAS_SPEECH | (SPEECH_IS_LOW if low else 0)
+        if protocol == UDP and not sides & QUIC and long_header(buf, at, captured):
+            sides |= QUIC
+        flows[here + SIDES] = sides
+        flows[here + END] = time
+        flows[here + COUNT] += 1
+        if low:
+            flows[here + FROM_LOW] += 1
+        if flags & 0x04:
+            flows[here + RESETS] += 1
+        if flags & 0x05:
+            flows[here + ENDED] = 1
+        if length > 0:
+            flows[here + (TALKED_LOW if low else TALKED_HIGH)] += 1
+        flow_of[row] = 2 * flow + (1 if low else 0)
+        if at >= limit or captured <= LITTLE:
+            kept[row] = captured
+        elif low == ((sides & CLIENT_LOW) != 0) and int(flows[here + KEPT]) < CLIENT_BYTES:
+            kept[row] = captured
+            flows[here + KEPT] += captured
+        else:
+            kept[row] = HEAD
+
+
+@jit
+def reindex(table: Sequence[int], count: int, columns: int, index: MutableSequence[int]) -> None:
+    """Fill an empty hash table with the addresses (columns WORDS) or the current flows (COLUMNS) of a table."""
+    mask = len(index) - 1
+    for number in range(count):
+        base = number * columns
+        if columns == WORDS:
+            a, b, c, d = int(table[base + 1]), int(table[base + 2]), int(table[base + 3]), int(table[base + 4])
+            spot = scatter(scatter(a ^ int(table[base]), b), scatter(c, d)) & mask
+            while int(index[spot]) >= 0:
+                spot = (spot + 1) & mask
+        else:
+            ends, ports = int(table[base + ENDS]), int(table[base + PORTS])
+            spot = scatter(scatter(ends & MASK, ends >> 31), scatter(ports & MASK, ports >> 32)) & mask
+            while int(index[spot]) >= 0 and not (
+                table[int(index[spot]) * columns + ENDS] == ends and table[int(index[spot]) * columns + PORTS] == ports
+            ):
+                spot = (spot + 1) & mask  # a later flow of the same endpoints takes the place of the one before
+        index[spot] = number
+
+
+PACKED = 22
+"""32-bit numbers of one packed packet; `pack` and `packed.py` know the places."""
+LOW32 = 0xFFFFFFFF
+
+
+@jit
+def pack(
+    buf: Sequence[int], out: Sequence[int], times: Sequence[int], rows: Sequence[int], count: int, number: int, origin: int, limit: int,
+    flow_of: Sequence[int], kept: Sequence[int], packed: MutableSequence[int], arena: MutableSequence[int],
+) -> None:  # fmt: skip
+    """Write `count` rows in the order of `rows` into `packed`, PACKED numbers each, and what is kept of their payload one after the other into `arena`.
+
+    origin: where buf[0] stands in the capture's bytes · limit: payload from there on stands nowhere in them
+    """
+    spot = 0
+    for i in range(count):
+        row = int(rows[i])
+        base, to = row * loop.WIDTH, i * PACKED
+        protocol = int(out[base + loop.PROTOCOL])
+        tcp = protocol == TCP
+        time = int(times[row])
+        size, at = int(kept[row]), int(out[base + loop.PAYLOAD_OFFSET])
+        place = origin + at if at < limit else -1
+        packed[to] = int(flow_of[row]) & LOW32
+        packed[to + 1] = (number + row) & LOW32
+        packed[to + 2] = time & LOW32
+        packed[to + 3] = (time >> 32) & LOW32
+        packed[to + 4] = int(out[base + loop.VERSION]) | (protocol << 8) | (int(out[base + loop.TTL]) << 16) | (int(out[base + loop.TOS]) << 24)
+        packed[to + 5] = int(out[base + loop.SOURCE])
+        packed[to + 6] = int(out[base + loop.DESTINATION])
+        packed[to + 7] = ((int(out[base + loop.SOURCE_PORT]) & 0xFFFF) << 16) | (int(out[base + loop.DESTINATION_PORT]) & 0xFFFF)
+        packed[to + 8] = (
+            (int(out[base + loop.IP_ID]) + 1)
+            | ((int(out[base + loop.DF]) + 1) << 17)
+            | (int(out[base + loop.IP_OPTIONS]) << 19)
+            | ((int(out[base + loop.WINDOW_SCALE]) + 1) << 20)
+        )
+        packed[to + 9] = int(out[base + loop.IP_LENGTH]) & LOW32
+        packed[to + 10] = 0
+        packed[to + 13] = 0
+        if tcp:
+            packed[to + 10] = int(out[base + loop.FLAGS]) | (int(out[base + loop.OPTIONS]) << 12) | (int(out[base + loop.TCP_HEADER_LENGTH]) << 23)
+            packed[to + 13] = (int(out[base + loop.WINDOW]) << 16) | int(out[base + loop.URGENT])
+        packed[to + 11] = int(out[base + loop.SEQ]) & LOW32
+        packed[to + 12] = int(out[base + loop.ACK]) & LOW32
+        packed[to + 14] = int(out[base + loop.TS_VALUE]) & LOW32
+        packed[to + 15] = int(out[base + loop.TS_ECHO]) & LOW32
+        packed[to + 16] = int(out[base + loop.MSS]) + 1
+        packed[to + 17] = int(out[base + loop.PAYLOAD_LENGTH]) & LOW32
+        packed[to + 18] = int(out[base + loop.PAYLOAD_CAPTURED])
+        packed[to + 19] = size
+        packed[to + 20] = place & LOW32
+        packed[to + 21] = (place >> 32) & LOW32
+        for j in range(size):
+            arena[spot + j] = buf[at + j]
+        spot += size
