@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.conftest import ROOT, require
 
 DPIPROBE = [sys.executable, "-m", "dpiprobe"]
@@ -55,9 +53,3 @@ def assert_same_content(one: Path, other: Path) -> None:
         left, right = content(one, table, keys), content(other, table, keys)
         assert left.num_rows == right.num_rows, table
         assert left.equals(right), table
-
-
-@pytest.fixture(scope="session")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """420 captures."""
-    return captures(tmp_path_factory.mktemp("many"), 420)
