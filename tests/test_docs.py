@@ -13,8 +13,8 @@ from dpiprobe.signature.check import check
 from tests.conftest import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "signatures" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOREIGN = {"--resolve", "--reject-with", "--strict"}
-"""Options of curl, iptables and mypy."""
+FOREIGN = {"--resolve", "--reject-with", "--strict", "--port", "--nworkers", "--nthreads"}
+"""Options of curl, iptables, mypy and dask."""
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
