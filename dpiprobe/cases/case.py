@@ -12,12 +12,12 @@
       "1": {server_name: blocked.example, verdict: blocked, technique: rst.on-path, signature: gfw-reset-triple, evidence: [5, 6, 7]}
     names:
       blocked.example: {verdict: blocked}
-    capture: {damage: 1}
+    capture: {packets: 61, flows: 3}
 
 Rules of this file:
 - Strict: an unknown key, family or word is a problem with its line and column; all problems of all cases come at once.
 - `none` stands for null. What an expectation does not mention is not compared. `evidence` are the packets of the winning signature's held
-  clauses (else of all observations), `matched` are signatures that must be among the flow's matches.
+  clauses (else of all observations), `matched` are signatures that must be among the flow's matches, `observed` kinds of observations.
 - In the families near_miss, clean and broken nobody may be accused: no flow and no name is `blocked` or `contested`, unless
   the expectation says so itself.
 """
@@ -35,13 +35,32 @@ from dpiprobe.signature.yaml_strict import Document, read
 
 FAMILIES = ("match", "near_miss", "clean", "broken")
 FLOW_KEYS = (
-    "server_name", "outcome", "verdict", "because", "mechanism", "technique", "techniques", "trigger", "direction", "position", "confidence",
+    "server_name", "observed", "outcome", "verdict", "because", "mechanism", "technique", "techniques", "trigger", "direction", "position", "confidence",
     "signature", "evidence", "matched",
 )
 NAME_KEYS = ("verdict", "because", "mechanism", "technique", "signature", "position", "confidence", "trials")
-CAPTURE_KEYS = ("packets", "undecoded", "damage", "complete", "links")
+CAPTURE_KEYS = ("packets", "undecoded", "damage", "complete", "links", "flows")
+STAGES = {
+    "capture": ("packets", "undecoded", "damage", "complete", "links"),
+    "flows": ("flows", "server_name"),
+    "observations": ("observed", "outcome"),
+    "matches": ("signature", "evidence", "matched"),
+    "verdicts": (
+        "verdict", "because", "mechanism", "technique", "techniques", "trigger", "direction", "position", "confidence", "trials",
+    ),
+}
+"""Through which stage of the line each expectation was made: the first that differs is where to look. Packets that cannot be decoded stop the
+first, names that nobody reads the second, and so on."""
 TOP_KEYS = ("about", "controls", "flows", "names", "capture")
 CAPTURES = ("test.pcap", "test.pcapng", "test.pcap.gz", "test.pcapng.gz")
+
+
+class CasesWrong(UsageError):
+    """Folders of cases that do not read; `problems` holds one line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(f"{len(problems)} problem{'s' * (len(problems) != 1)} in the cases, the first: {problems[0]}")
 
 
 @dataclass(slots=True)
@@ -89,7 +108,7 @@ def load_cases(root: Path | None = None) -> list[Case]:
             if case is not None:
                 cases.append(case)
     if problems:
-        raise UsageError("cases are wrong; mend what stands below\n" + "\n".join(problems))
+        raise CasesWrong(problems)
     return sorted(cases, key=lambda case: (FAMILIES.index(case.family), case.name))
 
 

@@ -20,6 +20,7 @@ from dpiprobe.signature.yaml_strict import Document
 
 if TYPE_CHECKING:
     from dpiprobe.explain import Explanation
+    from dpiprobe.observe.build import Observed
     from dpiprobe.signature.match import Match
 
 
@@ -79,28 +80,28 @@ def _examples(signature: Signature, document: Document, ran: dict[str, Ran]) -> 
                 continue
             fires = [m for m in ran[name].matches if m.signature == signature.id]
             if kind == "match" and not fires:
-                out.append(f"{at}: does not match its case {name!r}; {_why_not(signature, ran[name])}")
+                out.append(f"{at}: does not match its case {name!r}; {why_not(signature, ran[name].explanation.observed, ran[name].matches)}")
             if kind == "near_miss" and fires:
                 out.append(f"{at}: matches its near miss {name!r}, {_where(fires[0])}; ask for something that this packet lacks")
     return out
 
 
-def _why_not(signature: Signature, ran: Ran) -> str:
-    """The first reason: another signature has the packets, or a clause holds in no flow."""
+def why_not(signature: Signature, observed: Observed, matches: Iterable[Match], flow: int | None = None) -> str:
+    """Why a signature does not match: another one has the packets, or a clause holds nowhere. flow: the index of the one meant, None for any"""
     from dpiprobe.signature.match import first_pass
 
-    observed = ran.explanation.observed
-    alone = database_of([signature])
-    mine = {n for m in first_pass(alone, observed) for n in m.packets}
-    rivals = sorted({m.signature for m in ran.matches if m.signature != signature.id and mine & set(m.packets)})
+    def held(part: Signature) -> list[Match]:
+        return [m for m in first_pass(database_of([part]), observed) if flow is None or m.flow == flow]
+
+    where = "in none of its flows" if flow is None else "nowhere in it"
+    mine = {(m.flow, n) for m in held(signature) for n in m.packets}
+    rivals = sorted({m.signature for m in matches if m.signature != signature.id and mine & {(m.flow, n) for n in m.packets}})
     if rivals:
         return f"{' and '.join(rivals)} claims its packets: ask for more than that one does, or give way to it"
     for count in range(1, len(signature.expect) + 1):
-        part = replace(signature, expect=signature.expect[:count], any_of=(), support=(), rule_out=())
-        if not first_pass(database_of([part]), observed):
-            return f"the clause {signature.expect[count - 1].name!r} holds in none of its flows (`dpiprobe show` draws them)"
-    part = replace(signature, rule_out=(), support=())
-    if first_pass(database_of([part]), observed):
+        if not held(replace(signature, expect=signature.expect[:count], any_of=(), support=(), rule_out=())):
+            return f"the clause {signature.expect[count - 1].name!r} holds {where} (`dpiprobe show` draws them)"
+    if held(replace(signature, rule_out=(), support=())):
         return "a clause of rule_out holds there, or controls and other flows do not bear it out"
     return "none of any_of holds there"
 

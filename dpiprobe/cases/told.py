@@ -3,7 +3,7 @@
     def story(begin: Begin) -> None:
         begin().handshake().hello().acknowledge().server_reset()
 
-    tell(folder, story)
+    tell(folder, "server-refuses", story)
 
 Rules of this file:
 - The surroundings are the hardest there are for an innocent: a control right before, one after, same client, same address, hellos alike.
@@ -29,15 +29,15 @@ class Begin(Protocol):
 
 
 def tell(
-    folder: Path, story: Callable[[Begin], object], *, lasts: float = 20_000, copies: int = 1, snap: int = 262144, controls: bool = True, v6: bool = True,
+    folder: Path, seed: str, story: Callable[[Begin], object], *, lasts: float = 20_000, copies: int = 1, snap: int = 262144, controls: bool = True, v6: bool = True,
     spoil: Callable[[Tape], None] | None = None, **settings: Any,
 ) -> None:  # fmt: skip
-    """Write `test.pcap` to the case's folder; its name is the seed.
+    """Write `test.pcap` to the case's folder. seed: makes what has to look random; the case's name.
 
     lasts: ms that a telling takes · copies: how often the capture shows each packet · snap: bytes kept of each · controls: whether other names work around it
     v6: whether it is told over IPv6 too · spoil: what a careless recorder does to the tape · settings: of all connections
     """
-    tape = Tape(seed=folder.name)
+    tape = Tape(seed=seed)
     for turn, addresses in enumerate(({}, V6) if v6 else ({},)):
         start = turn * (lasts + 4000)
 

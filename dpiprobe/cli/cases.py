@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dpiprobe.cli.judge import load_signatures
 from dpiprobe.cli.voice import voice
 from dpiprobe.errors import DpiprobeError, UsageError
+
+if TYPE_CHECKING:
+    from dpiprobe.cases.case import Case
 
 FOLDER = click.option("--pcaps", "folder", metavar="DIR", help="Where the cases are; pcaps/ unless given.")
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a case.")
@@ -62,10 +66,9 @@ def cases() -> None:
 @JSON
 def list_(folder: str | None, as_json: bool) -> None:
     """List the cases: family, name, and what each shows."""
-    from dpiprobe.cases.case import load_cases
     from dpiprobe.report.jsonl import line
 
-    found = load_cases(_folder(folder))
+    found = _cases(folder)
     for case in found:
         if as_json:
             click.echo(line({"family": case.family, "case": case.name, "about": case.about, "capture": str(case.capture)}))
@@ -80,13 +83,13 @@ def list_(folder: str | None, as_json: bool) -> None:
 @JSON
 @click.pass_context
 def run(ctx: click.Context, names: tuple[str, ...], folder: str | None, signatures: str | None, as_json: bool) -> None:
-    """Explain the cases and compare with what must come out; exit 1 where one does not hold."""
-    from dpiprobe.cases.case import load_cases
+    """Explain the cases and compare each stage (capture, flows, observations, matches, verdicts) with what must come out; exit 1 where one
+    does not hold."""
     from dpiprobe.cases.compare import Result, run_case
     from dpiprobe.report.jsonl import line
     from dpiprobe.report.printable import printable
 
-    found = load_cases(_folder(folder))
+    found = _cases(folder)
     unknown = [name for name in names if name not in {case.name for case in found}]
     if unknown:
         raise UsageError(f"there is no case {unknown[0]!r}; 'dpiprobe cases list' has them all")
@@ -102,12 +105,14 @@ def run(ctx: click.Context, names: tuple[str, ...], folder: str | None, signatur
             result = Result(case, [str(wrong)])
         failed += not result.holds
         if as_json:
-            click.echo(line({"family": case.family, "case": case.name, "holds": result.holds, "differences": result.differences}))
+            click.echo(line({"family": case.family, "case": case.name, "holds": result.holds, "stage": result.stage, "differences": result.differences}))
         elif not result.holds:
             speak.done()
             click.echo(f"{case.family}/{case.name}: {case.about}")
             for difference in result.differences:
                 click.echo(f"  {printable(difference)}")
+            if result.stage is not None:
+                click.echo(f"  the first stage that differs: {result.stage}; what stands below it may follow from it")
     speak.done()
     if not as_json:
         click.echo(f"{len(chosen) - failed} of {len(chosen)} cases hold" + (f", {failed} do not" if failed else ""))
@@ -144,6 +149,19 @@ def new(case: str, capture: str | None, folder: str | None) -> None:
         (place / "ORIGIN.md").write_text("TODO: who recorded it, where, when, how, and under which licence.\n")
         click.echo(f"{place}: say in ORIGIN.md where it is from, then fill in expect.yaml", err=True)
     click.echo(str(place))
+
+
+def _cases(folder: str | None) -> list[Case]:
+    """All cases; where some do not read, each problem on a line of its own first."""
+    from dpiprobe.cases.case import CasesWrong, load_cases
+    from dpiprobe.report.printable import printable
+
+    try:
+        return load_cases(_folder(folder))
+    except CasesWrong as wrong:
+        for problem in wrong.problems:
+            click.echo(printable(problem), err=True)
+        raise
 
 
 def _folder(folder: str | None) -> Path | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpiprobe.cases.case import FAMILIES, case_exists, load_cases
+from dpiprobe.cases.case import FAMILIES, CasesWrong, case_exists, load_cases
 from dpiprobe.errors import UsageError
 from tests.conftest import ROOT
 
@@ -50,9 +50,11 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     make(tmp_path, "clean/a", "about: x\nflow: {}\n")
     make(tmp_path, "mtach/b", "about: x\n")
     (make(tmp_path, "clean/c", "about: x\n") / "ORIGIN.md").unlink()
-    with pytest.raises(UsageError) as wrong:
+    with pytest.raises(CasesWrong) as wrong:
         load_cases(tmp_path)
-    assert "no such key" in str(wrong.value) and "did you mean 'match'" in str(wrong.value) and "neither make.py nor ORIGIN.md" in str(wrong.value)
+    said = "\n".join(wrong.value.problems)
+    assert "no such key" in said and "did you mean 'match'" in said and "neither make.py nor ORIGIN.md" in said
+    assert str(wrong.value).startswith("3 problems in the cases, the first: ")
 
 
 def test_the_project_s_own_cases_load_and_every_family_has_one() -> None:

@@ -13,7 +13,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, snap=60, v6=False)
+    tell(folder, "snap-length-60", story, snap=60, v6=False)
 
 
 if __name__ == "__main__":

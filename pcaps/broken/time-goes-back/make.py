@@ -19,7 +19,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, v6=False, spoil=unsorted)
+    tell(folder, "time-goes-back", story, v6=False, spoil=unsorted)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "challenge-acks", story)
 
 
 if __name__ == "__main__":

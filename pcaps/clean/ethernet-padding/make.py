@@ -21,7 +21,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, timestamps=False, spoil=pad)
+    tell(folder, "ethernet-padding", story, timestamps=False, spoil=pad)
 
 
 if __name__ == "__main__":

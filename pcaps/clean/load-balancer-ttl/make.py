@@ -15,7 +15,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "load-balancer-ttl", story)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "starttls", story)
 
 
 if __name__ == "__main__":

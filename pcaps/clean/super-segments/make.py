@@ -17,7 +17,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "super-segments", story)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, v6=False)
+    tell(folder, "syn-flood", story, v6=False)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, timestamps=False)
+    tell(folder, "alert-in-place-of-certificate", story, timestamps=False)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "client-certificate-refused", story)
 
 
 if __name__ == "__main__":

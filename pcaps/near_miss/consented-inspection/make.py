@@ -15,7 +15,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, controls=False)
+    tell(folder, "consented-inspection", story, controls=False)
 
 
 if __name__ == "__main__":

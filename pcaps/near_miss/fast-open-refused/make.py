@@ -13,7 +13,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "fast-open-refused", story)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, lasts=60_000)
+    tell(folder, "nat-forgot-the-connection", story, lasts=60_000)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, lasts=14_000)
+    tell(folder, "rate-limit-of-the-prober", story, lasts=14_000)
 
 
 if __name__ == "__main__":

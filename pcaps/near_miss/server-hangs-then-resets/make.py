@@ -13,7 +13,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, lasts=24_000)
+    tell(folder, "server-hangs-then-resets", story, lasts=24_000)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, controls=False)
+    tell(folder, "sni-front-closes", story, controls=False)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story, controls=False, lasts=9000)
+    tell(folder, "stall-whatever-the-name", story, controls=False, lasts=9000)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "ttl-limited-probes", story)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def story(begin: Begin) -> None:
 
 
 def make(folder: Path) -> None:
-    tell(folder, story)
+    tell(folder, "upload-refused", story)
 
 
 if __name__ == "__main__":
