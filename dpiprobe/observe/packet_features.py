@@ -5,9 +5,9 @@ Each takes a `Suspects` (the rows and their anchors) and returns the values over
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -198,21 +198,58 @@ def payload(s: Suspects) -> Values:
     return Values(s.of(s.flows.packets.payload_length), _carries_payload(s))
 
 
+@dataclass(frozen=True, slots=True)
+class Payloads:
+    """The payloads of the suspect rows, copied out of the capture when they are asked for."""
+
+    suspects: Suspects
+
+    @property
+    def dtype(self) -> np.dtype[np.object_]:
+        """As of an object array."""
+        return np.dtype(object)
+
+    def __len__(self) -> int:
+        return len(self.suspects.slot)
+
+    def __getitem__(self, at: Any) -> Any:
+        """The payload of one row, or an object array of those of several."""
+        packets, rows = self.suspects.flows.packets, self.suspects.flows.row[self.suspects.slot[at]]
+        if not rows.ndim:
+            return packets.payload(int(rows))
+        out = np.empty(len(rows), object)
+        out[:] = [packets.payload(row) for row in rows.tolist()]
+        return out
+
+
 def payload_bytes(s: Suspects) -> Values:
-    data = np.empty(len(s.slot), object)
-    for i, row in enumerate(s.flows.row[s.slot].tolist()):
-        data[i] = s.flows.packets.payload(row)
     whole = s.of(s.flows.packets.payload_captured) == s.of(s.flows.packets.payload_length)
-    return Values(data, _carries_payload(s) & whole)
+    return Values(cast("npt.NDArray[np.object_]", Payloads(s)), _carries_payload(s) & whole)
 
 
 def payload_zeros(s: Suspects) -> Values:
     length = s.of(s.flows.packets.payload_length)
-    zero = np.zeros(len(s.slot), bool)
+    zero = (length > 0) & ~heads(s).any(axis=1)
     rows = s.flows.row[s.slot]
-    for i in np.flatnonzero(length > 0).tolist():
+    for i in np.flatnonzero(zero & (s.of(s.flows.packets.payload_captured) > HEAD)).tolist():
         zero[i] = not s.flows.packets.payload(int(rows[i])).strip(b"\0")
     return Values(length, _carries_payload(s) & zero)
+
+
+HEAD = 12
+"""Payload bytes that tell what a packet begins with: a status line's version and code (RFC 9112 section 4) are the longest."""
+
+
+def heads(s: Suspects) -> npt.NDArray[np.uint8]:
+    """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD)."""
+    captured = np.maximum(s.of(s.flows.packets.payload_captured), 0)
+    out = np.zeros((len(s.slot), HEAD), np.uint8)
+    arena = np.frombuffer(s.flows.packets.arena, np.uint8)
+    begin = s.of(s.flows.packets.payload_offset)
+    for i in range(HEAD):
+        there = np.flatnonzero(captured > i)
+        out[there, i] = arena[begin[there] + i]
+    return out
 
 
 def ip_length(s: Suspects) -> Values:
@@ -223,9 +260,16 @@ def repeats(s: Suspects) -> Values:
     packets = s.flows.packets
     columns = (
         packets.seq, packets.ack, packets.flags, packets.ip_id, packets.window, packets.urgent, packets.payload_length, packets.ttl,
-        packets.tos, packets.options, packets.ts_value, packets.ts_echo, packets.icmp_type, packets.icmp_code,
+        packets.tos, packets.options, packets.ts_value, packets.ts_echo, packets.icmp_type, packets.icmp_code, packets.payload_captured,
     )  # fmt: skip
-    keys = [_payload_identity(s), *(s.of(c) for c in columns), s.origin, s.flow]
+    headers, count = _numbered([*(s.of(c) for c in columns), s.origin, s.flow])
+    alike = count[headers] > 1  # only where all else is equal the payloads need a look
+    group, count = _numbered([headers, _payload_identity(s, alike)])
+    return Values(count[group], _known(s))
+
+
+def _numbered(keys: list[Ints]) -> tuple[Ints, Ints]:
+    """Equal numbers for rows that are equal in all keys, and how many rows each number has."""
     order = np.lexsort(keys)
     new = np.zeros(len(order), bool)
     new[:1] = True
@@ -233,52 +277,40 @@ def repeats(s: Suspects) -> Values:
         new[1:] |= np.diff(key[order]) != 0
     group = np.empty(len(order), np.int64)
     group[order] = np.cumsum(new) - 1
-    return Values(np.bincount(group)[group].astype(np.int64), _known(s))
+    return group, np.bincount(group).astype(np.int64)
 
 
-def _payload_identity(s: Suspects) -> Ints:
-    """Equal numbers for equal payloads, 0 for none."""
+def _payload_identity(s: Suspects, asked: Bools) -> Ints:
+    """Equal numbers for equal payloads among the rows asked for, 0 for none and for all others."""
     seen: dict[bytes, int] = {b"": 0}
     out = np.zeros(len(s.slot), np.int64)
     rows = s.flows.row[s.slot]
-    for i in np.flatnonzero(s.of(s.flows.packets.payload_captured) > 0).tolist():
+    for i in np.flatnonzero(asked & (s.of(s.flows.packets.payload_captured) > 0)).tolist():
         out[i] = seen.setdefault(s.flows.packets.payload(int(rows[i])), len(seen))
     return out
 
 
-HTTP_RESPONSE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])")
-"""Status line of RFC 9112 section 4."""
-
-
 def http_status(s: Suspects) -> Values:
-    def status(body: bytes) -> int:
-        match = HTTP_RESPONSE.match(body)
-        return int(match.group(1)) if match else -1
-
-    value = _of_payload(s, status)
-    return Values(value, value >= 0)
+    """The three digits of a status line `HTTP/1.x NNN` (RFC 9112 section 4)."""
+    head = heads(s)
+    digits = head[:, 9:12].astype(np.int64) - ord("0")
+    known = (head[:, :7] == np.frombuffer(b"HTTP/1.", np.uint8)).all(axis=1) & ((head[:, 7] == ord("0")) | (head[:, 7] == ord("1")))
+    known &= (head[:, 8] == ord(" ")) & (digits >= 0).all(axis=1) & (digits <= 9).all(axis=1) & (digits[:, 0] >= 1) & (digits[:, 0] <= 5)
+    return Values(np.where(known, digits @ (100, 10, 1), -1), known)
 
 
 def tls_alert(s: Suspects) -> Values:
-    def description(body: bytes) -> int:
-        plain = len(body) >= 7 and body[0] == 0x15 and body[1] == 3 and body[3:5] == b"\0\2" and body[5] in (1, 2)
-        return body[6] if plain else -1
-
-    value = _of_payload(s, description)
-    return Values(value, value >= 0)
+    """The description of a plaintext alert record of level 1 or 2 (RFC 8446 sections 5.1 and 6)."""
+    head, captured = heads(s), s.of(s.flows.packets.payload_captured)
+    known = (captured >= 7) & (head[:, 0] == 0x15) & (head[:, 1] == 3) & (head[:, 3] == 0) & (head[:, 4] == 2)
+    known &= (head[:, 5] == 1) | (head[:, 5] == 2)
+    return Values(np.where(known, head[:, 6].astype(np.int64), -1), known)
 
 
 def tls_type(s: Suspects) -> Values:
-    value = _of_payload(s, lambda body: body[0] if len(body) >= 3 and 20 <= body[0] <= 24 and body[1] == 3 else -1)
-    return Values(value, value >= 0)
-
-
-def _of_payload(s: Suspects, read: Callable[[bytes], int]) -> Ints:
-    rows = s.flows.row[s.slot]
-    out = np.full(len(rows), -1, np.int64)
-    for i in np.flatnonzero(s.of(s.flows.packets.payload_captured) > 0).tolist():
-        out[i] = read(s.flows.packets.payload(int(rows[i])))
-    return out
+    head, captured = heads(s), s.of(s.flows.packets.payload_captured)
+    known = (captured >= 3) & (head[:, 0] >= 20) & (head[:, 0] <= 24) & (head[:, 1] == 3)
+    return Values(np.where(known, head[:, 0].astype(np.int64), -1), known)
 
 
 def body_contains(s: Suspects) -> Values:

@@ -22,7 +22,8 @@ Ints = npt.NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Values:
     """A column and where it is known. Kinds number, duration: int64; ratio: float64; choice: int64 index into the feature's
-    choices; flag: bool; bytes, text: object array of bytes (the payload itself, for the clause to compare or search)."""
+    choices; flag: bool; bytes, text: the payloads themselves, for the clause to compare or search (an object array, or anything
+    that gives one for an array of row indices: a payload is copied only where somebody asks for it)."""
 
     data: npt.NDArray[Any]
     known: Bools

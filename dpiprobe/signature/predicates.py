@@ -3,6 +3,7 @@
 Rules of this file:
 - Three values: a row passes, may pass (a feature it was asked for is unknown there), or fails.
 - Masks are cached by (feature, test); tests are frozen data, so equal questions of different signatures are one question.
+- Payloads are compared and searched last, and only in rows that passed all else; each row at most once for each pattern.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Questions:
         self.rows = len(table.flow)
         self._flags = np.maximum(table.flags, 0)  # UDP has none
         self._rows: dict[tuple[str, Test], Answer] = {}
+        self._searched: dict[tuple[str, Test], Bools] = {}
         self._flows: dict[tuple[str, Test], Answer] = {}
         self._selections: dict[tuple[object, ...], Answer] = {}
 
@@ -38,11 +40,25 @@ class Questions:
         """The column itself."""
         return self.table.feature(feature)
 
-    def of_rows(self, predicate: Predicate) -> Answer:
-        """A packet feature over the rows."""
+    def of_rows(self, predicate: Predicate, wanted: Bools | None = None) -> Answer:
+        """A packet feature over the rows; a test of payloads only says something of the rows `wanted`."""
         key = (predicate.feature, predicate.test)
+        if predicate.test.how != "in":
+            return self._of_payloads(key, np.ones(self.rows, np.bool_) if wanted is None else wanted)
         if key not in self._rows:
             self._rows[key] = _answer(self.table.feature(predicate.feature), predicate.test)
+        return self._rows[key]
+
+    def _of_payloads(self, key: tuple[str, Test], wanted: Bools) -> Answer:
+        values, test = self.table.feature(key[0]), key[1]
+        if key not in self._rows:
+            self._rows[key] = np.zeros(self.rows, np.bool_), ~values.known
+            self._searched[key] = np.zeros(self.rows, np.bool_)
+        passes, searched = self._rows[key][0], self._searched[key]
+        new = np.flatnonzero(wanted & values.known & ~searched)
+        if len(new):
+            passes[new] = test.mask(values.data[new])
+            searched[new] = True
         return self._rows[key]
 
     def of_flows(self, predicate: Predicate) -> Answer:
@@ -83,10 +99,10 @@ class Questions:
         if clause.reached_server is not None:
             possible &= table.reaches_server == clause.reached_server
         passes = possible.copy()
-        for predicate in clause.predicates:
+        for predicate in sorted(clause.predicates, key=lambda predicate: predicate.test.how != "in"):
             if not possible.any():
                 break
-            yes, maybe = self.of_rows(predicate)
+            yes, maybe = self.of_rows(predicate, possible)
             passes &= yes
             possible &= yes | maybe
         for feature in clause.same:
