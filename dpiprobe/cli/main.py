@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("dpiprobe.cli.demo:demo", "The whole job in a lab on this machine: boxes, probes, verdicts."),
     "analyze": ("dpiprobe.cli.analyze:analyze", "Explain captures: who stops which name, how, and how sure that is."),
     "show": ("dpiprobe.cli.show:show", "Draw one flow as a ladder, its evidence marked."),
+    "hello": ("dpiprobe.cli.hello:hello", "ClientHellos: build, read, list, extract and compare them, byte for byte."),
     "probe": ("dpiprobe.cli.probe:probe", "Probe a server with names and controls; write a run folder."),
     "lab": ("dpiprobe.cli.lab:lab", "Networks with a censor on the path, in namespaces of this machine."),
     "signatures": ("dpiprobe.cli.signatures:signatures", "List, show and check the signatures; print their vocabulary."),
