@@ -61,9 +61,16 @@ def explain(
     plan: says which flow was which trial; where none is given, the one in the capture's comments
     controls: names that are known to be served at the addresses in the capture · server_side: the same connections as seen at the server
     """
-    flows = settle(capture.packets)
+    return explain_flows(settle(capture.packets), capture, database=database, plan=plan, controls=controls, server_side=server_side)
+
+
+def explain_flows(
+    flows: Flows, capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (),
+    server_side: Capture | None = None,
+) -> Explanation:  # fmt: skip
+    """Explain flows that are settled: those of a whole capture, or those of some of its clients (see `partition`), where `capture` holds no packets."""
     observed = observe(flows)
-    first = first_pass(database, observed)
+    first = first_pass(database, observed, both_ends=server_side is not None)
     views = Views(observed)
     outcomes = [outcome_of(views(f)) for f in range(len(flows))]
     if plan is None:
@@ -71,9 +78,9 @@ def explain(
         capture = replace(capture, damage=[*capture.damage, broken]) if broken else capture
     roles = roles_of(flows, plan)
     chosen = choose_controls(observed, outcomes, roles, controls)
-    matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first)))
     far = observe(settle(server_side.packets)) if server_side is not None else None
     ends = compare_ends(observed, far, outcomes) if far is not None else None
+    matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends)))
     judge = Judge(observed, outcomes, chosen, matches, ends, views)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen, planned_names(flows, plan))

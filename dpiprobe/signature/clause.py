@@ -124,10 +124,16 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class SeenAt:
-    """At which end the claimed packets were captured: client, server or both."""
+    """At which end the flow was captured: client, server or both. shows: what the captures of both ends must show together, one of these"""
 
     name: str
     ends: tuple[str, ...]
+    shows: tuple[str, ...] = ()
+
+    @property
+    def needs_both(self) -> bool:
+        """Only a second capture can bear it out."""
+        return bool(self.shows) or self.ends == ("both",)
 
 
 Clause = Packets | Absent | Flow | Control | Compare | Across | Earlier | SeenAt
@@ -170,7 +176,7 @@ def clause_to_plain(clause: Clause) -> list[Any]:
             return ["earlier", clause.name, list(clause.signatures), list(clause.outcomes), list(clause.same), clause.within, list(clause.techniques),
                     clause.later]  # fmt: skip
         case SeenAt():
-            return ["seen_at", clause.name, list(clause.ends)]
+            return ["seen_at", clause.name, list(clause.ends), list(clause.shows)]
 
 
 def clause_from_plain(plain: list[Any]) -> Clause:
@@ -198,5 +204,5 @@ def clause_from_plain(plain: list[Any]) -> Clause:
         case "earlier":
             return Earlier(name, tuple(rest[0]), tuple(rest[1]), tuple(rest[2]), rest[3], tuple(rest[4]), rest[5])
         case "seen_at":
-            return SeenAt(name, tuple(rest[0]))
+            return SeenAt(name, tuple(rest[0]), tuple(rest[1]))
     raise ValueError(f"unknown clause kind {kind!r}")

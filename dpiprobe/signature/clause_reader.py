@@ -27,7 +27,7 @@ from dpiprobe.signature.clause import (
 )
 from dpiprobe.signature.node import Node, kind_of
 from dpiprobe.signature.values import duration_test, number_test, read_duration, read_value, suggestion
-from dpiprobe.signature.words import CONTROL_STATES, OUTCOMES, TECHNIQUES
+from dpiprobe.signature.words import BOTH_ENDS, CONTROL_STATES, ENDS, OUTCOMES, TECHNIQUES
 from dpiprobe.wire.packets import ACK, FIN, PSH, RST, SYN
 
 FLAGS = {"S": SYN, "F": FIN, "R": RST, "A": ACK}
@@ -67,7 +67,7 @@ def read_clause(name: str, node: Node) -> Clause | None:
             return _across(name, inner)
         case "earlier" | "later":
             return _earlier(name, inner, later=kind == "later")
-    return SeenAt(name, inner.words(("client", "server", "both")))
+    return _seen_at(name, inner)
 
 
 def predicates(node: Node, vocabulary: Mapping[str, Feature], grammar: tuple[str, ...] = ()) -> tuple[Predicate, ...]:
@@ -186,6 +186,14 @@ def _compare(name: str, node: Node) -> Compare:
     if isinstance(node.value, dict) and "certificate" in node.value:
         certificate = node.child("certificate").word(("same", "differs"))
     return Compare(name, predicates(node, COMPARED, ("certificate",)), certificate)
+
+
+def _seen_at(name: str, node: Node) -> SeenAt | None:
+    if not isinstance(node.value, dict):
+        return SeenAt(name, node.words(ENDS))
+    if not node.known_keys(("shows",), ("shows",)):
+        return None
+    return SeenAt(name, ("both",), node.child("shows").words(tuple(BOTH_ENDS)))
 
 
 def _across(name: str, node: Node) -> Across | None:

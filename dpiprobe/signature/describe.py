@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dpiprobe.observe.table import ORIGINS
 from dpiprobe.signature.clause import ORDINARY_COUNT, Absent, Across, Clause, Compare, Control, Earlier, Flow, Packets, Predicate, SeenAt
 from dpiprobe.signature.model import Signature
-from dpiprobe.signature.words import TECHNIQUES, TRIGGER_KINDS
+from dpiprobe.signature.words import BOTH_ENDS, TECHNIQUES, TRIGGER_KINDS
 from dpiprobe.wire.packets import ACK, FIN, PSH, RST, SYN
 
 WIDTH = 100
@@ -79,7 +79,7 @@ def clause_in_words(clause: Clause) -> str:
             which = "a later" if clause.later else "an earlier"
             return f"{which} flow of the same {', '.join(clause.same)} within {clause.within / 1e9:g} s was {what}"
         case SeenAt():
-            return f"seen at {' or '.join(clause.ends)}"
+            return f"with both ends' captures: {' or '.join(BOTH_ENDS[w] for w in clause.shows)}" if clause.shows else f"seen at {' or '.join(clause.ends)}"
 
 
 def _packets(clause: Packets) -> str:

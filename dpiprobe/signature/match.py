@@ -79,8 +79,11 @@ class Signatures(Protocol):
         ...
 
 
-def first_pass(database: Signatures, table: SuspectTable) -> list[Match]:
-    """All matches that the flows alone support, by flow and then by specificity; pending ones among them."""
+def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = False) -> list[Match]:
+    """All matches that the flows alone support, by flow and then by specificity; pending ones among them.
+
+    both_ends: a second capture will be asked; without one, signatures that need it are not tried
+    """
     questions = Questions(table)
     free = np.ones(questions.rows, np.bool_)  # client packets are never claimed, so clauses about them always see them
     found: list[Match] = []
@@ -90,6 +93,8 @@ def first_pass(database: Signatures, table: SuspectTable) -> list[Match]:
         if signature.generic and not deployments_done:
             deployments_done = True
             found = [_with_support(match, table, free, waited_for) for match in found]
+        if signature.needs_both_ends and not both_ends:
+            continue
         evaluation = evaluate(signature, questions, free)
         if evaluation is None:
             continue

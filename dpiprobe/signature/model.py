@@ -19,13 +19,14 @@ from dpiprobe.signature.clause import (
     Flow,
     Packets,
     Predicate,
+    SeenAt,
     clause_from_plain,
     clause_to_plain,
     needs_context,
 )
 from dpiprobe.wire.packets import ACK, RST
 
-COMPILED_FORMAT = 3
+COMPILED_FORMAT = 4
 """Raise it whenever `to_plain` changes; old caches are then not read."""
 
 NARROW = 1024
@@ -87,6 +88,11 @@ class Signature:
     def second_pass(self) -> bool:
         """A clause of it needs controls, other flows or the other end."""
         return any(needs_context(c) for c in self.clauses)
+
+    @cached_property
+    def needs_both_ends(self) -> bool:
+        """It can only match where a second capture holds the flow as well."""
+        return any(isinstance(c, SeenAt) and c.needs_both for c in self.expect)
 
     @cached_property
     def distinctive_fields(self) -> tuple[str, ...]:

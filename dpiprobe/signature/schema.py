@@ -13,7 +13,7 @@ from dpiprobe.observe.table import ORIGINS
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES, Feature
 from dpiprobe.signature.clause_reader import COMPARED, GROUPED, HAS_FLAGS, KEYS, RAW
 from dpiprobe.signature.reader import EXAMPLE_KINDS, OPTIONAL, REQUIRED
-from dpiprobe.signature.words import CONFIDENCES, CONTROL_STATES, MECHANISMS, OUTCOMES, STATUSES, TECHNIQUES, TRIGGER_KINDS
+from dpiprobe.signature.words import BOTH_ENDS, CONFIDENCES, CONTROL_STATES, ENDS, MECHANISMS, OUTCOMES, STATUSES, TECHNIQUES, TRIGGER_KINDS
 
 Schema = dict[str, Any]
 ADDRESS = "https://json-schema.org/draft/2020-12/schema"
@@ -134,7 +134,7 @@ def _second() -> dict[str, Schema]:
         "across": _features({"same": _grouping(), "distinct": _grouping(), "of": TEXT, "flows": {"type": "integer", "minimum": 2}}, ("of",)),
         "earlier": earlier,
         "later": earlier,
-        "seen_at": _one_or_more(["client", "server", "both"]),
+        "seen_at": {"anyOf": [*_one_or_more(list(ENDS))["anyOf"], _features({"shows": _one_or_more(list(BOTH_ENDS))}, ("shows",))]},
     }
     return {kind: {"type": "object", "properties": {kind: schema}, "required": [kind], "additionalProperties": False} for kind, schema in inner.items()}
 

@@ -28,7 +28,8 @@ class Context:
     control: completes, fails or absent (None: not known) · outcome: words of design section 4 · client, server, port, name: what a flow
     is keyed by · start: ns · matches: of the first pass that are not pending · ratios: flow feature -> test divided by control
     control_values: flow feature -> median over the flow's controls (durations in ns, choices and flags by index)
-    certificate: same or differs · seen_at: client, server or both · table: needed by `across` alone
+    certificate: same or differs · seen_at: client or server · both_ends: what the captures of both ends show together, None where there is
+    no second one or it lacks the flow · table: needed by `across` alone
     """
 
     control: Sequence[str | None]
@@ -43,6 +44,7 @@ class Context:
     control_values: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     certificate: Sequence[str | None] = ()
     seen_at: Sequence[str | None] = ()
+    both_ends: Sequence[frozenset[str] | None] = ()
     table: SuspectTable | None = None
 
 
@@ -108,7 +110,7 @@ class _Judge:
                 states = [_one_of(self._context.control, match.flow, clause.states)]
                 return _all(states + _measured(clause.predicates, self._context.control_values, match.flow))
             case SeenAt():
-                return _one_of(self._context.seen_at, match.flow, clause.ends)
+                return self._seen_at(clause, match.flow)
             case Compare():
                 return self._compare(clause, match.flow)
             case Across():
@@ -116,6 +118,15 @@ class _Judge:
             case Earlier():
                 return self._earlier(clause, match.flow)
         raise AssertionError(f"{clause} needs no second pass")
+
+    def _seen_at(self, clause: SeenAt, flow: int) -> ClauseState:
+        both = self._context.both_ends
+        shown = both[flow] if flow < len(both) else None
+        if clause.shows:
+            return Unknown if shown is None else ClauseState("held" if shown & {*clause.shows} else "failed")
+        if shown is not None and "both" in clause.ends:
+            return ClauseState("held")
+        return _one_of(self._context.seen_at, flow, clause.ends)
 
     def _compare(self, clause: Compare, flow: int) -> ClauseState:
         states = []

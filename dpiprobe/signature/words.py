@@ -72,6 +72,14 @@ DIRECTIONS = ("to-server", "to-client", "both", "unknown")
 POSITIONS = ("on-path", "in-path", "endpoint", "unknown")
 CONFIDENCES = ("low", "medium", "high")
 STATUSES = ("experimental", "tested", "stable", "deprecated")
+ENDS = ("client", "server", "both")
+BOTH_ENDS: dict[str, str] = {
+    "rewritten": "the client got a reset where the server sent something else",
+    "forged-to-client": "the client, and it alone, got packets in the other's name that were never sent",
+    "forged-to-server": "the server, and it alone, got packets in the other's name that were never sent",
+    "forged-to-both": "both got packets in the other's name that were never sent",
+}
+"""What the captures of both ends show together."""
 CONTROL_STATES = ("completes", "fails", "absent")
 TRIGGER_KINDS: dict[str, int] = {"syn": 0, "client_hello": 1, "http_request": 2, "quic_initial": 3}
 """What a signature may name as trigger, and the `trigger_kind` of the suspect table it stands for (`syn`: no trigger was sent)."""

@@ -3,8 +3,8 @@
 Rules of this file:
 - Connections are joined by their ports and the client's initial sequence number; addresses may differ (NAT on the way), clocks too.
   Where the initial numbers differ somebody on the way ended one connection and began another: a terminating proxy.
-- A packet was sent by the other end if its capture holds one with the same sequence number, reset/close flags and length. What was
-  sent clears the server; what was not accuses somebody on the way.
+- A packet was sent by the other end if its capture holds one with the same sequence number, reset/close flags (of resets the ACK flag too:
+  a socket that is gone answers without, one that is reset with it) and length. What was sent clears the server; what was not accuses somebody on the way.
 - The server's capture must cover the connection and be whole for it; absence in a capture with holes proves nothing.
 """
 
@@ -21,17 +21,19 @@ from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
 from dpiprobe.verdict.silence import LEAST_MTU
 from dpiprobe.verdict.view import FlowView
-from dpiprobe.wire.packets import FIN, RST
+from dpiprobe.wire.packets import ACK, FIN, RST
 
 
 @dataclass(slots=True)
 class Ends:
-    """What the second capture says of one flow of the first. partner: the flow there, -1 none · cleared: the server itself sent what ended the flow"""
+    """What the second capture says of one flow of the first. partner: the flow there, -1 none · cleared: the server itself sent what ended the flow
+    shows: words of `signature.words.BOTH_ENDS`"""
 
     partner: int = -1
     evidence: list[Evidence] = field(default_factory=list)
     cleared: str | None = None
     direction: str = "unknown"
+    shows: frozenset[str] = frozenset()
 
 
 def compare_ends(near: Observed, far: Observed, outcomes: Sequence[Outcome]) -> dict[int, Ends]:
@@ -110,6 +112,10 @@ def _pair(near: FlowView, far: FlowView, outcome: Outcome) -> Ends:
         reason = f"the server received resets in the client's name that the client never sent (packets {_list(numbers)} of the server's capture)"
         where = [near.hello] if near.hello >= 0 else [near.slots.start]
         ends.evidence.append(Evidence("not-sent-by-client", technique, where, reason, True, "high", server_packets=numbers))
+    rewritten = any(e.technique == "rst.rewrite" for e in ends.evidence)
+    to_client, to_server = bool(forged) and not rewritten, bool(spoofed)
+    told = "forged-to-both" if to_client and to_server else "forged-to-client" if to_client else "forged-to-server" if to_server else None
+    ends.shows = frozenset(word for word in (told, "rewritten" if rewritten else None) if word)
     if near.hello >= 0 and near.hello_done >= 0:
         _hello_on_the_way(near, far, outcome, ends)
     if outcome.slot >= 0 and outcome.word in ("reset", "closed", "alert", "page", "refused") and not ends.evidence and _sent(near, far, outcome.slot):
@@ -193,7 +199,8 @@ def _sent(receiver: FlowView, sender: FlowView, slot: int) -> bool:
     i = receiver.at(slot)
     seq, flags, origin = receiver.packet(slot, "seq"), receiver.flags[i] & (RST | FIN), receiver.origin[i]
     if flags & RST:
-        return any(sender.flags[sender.at(s)] & RST and sender.packet(s, "seq") == seq for s in sender.of(origin))
+        kind = receiver.flags[i] & (RST | ACK)
+        return any(sender.flags[sender.at(s)] & (RST | ACK) == kind and sender.packet(s, "seq") == seq for s in sender.of(origin))
     begin, end = receiver.offset[i], receiver.end[i]
     covered = begin
     for s in sorted(sender.of(origin), key=lambda s: sender.offset[sender.at(s)]):

@@ -6,21 +6,25 @@ capture serve other content); what is not known is None.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from dpiprobe.observe.build import Observed
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
 from dpiprobe.signature.match import Match
 from dpiprobe.signature.second_pass import Context
+from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.certificates import compare_issuers
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.vantage import vantage
 
 
-def context_of(observed: Observed, outcomes: Sequence[Outcome], controls: Controls, first: Sequence[Match]) -> Context:
-    """Everything that second-pass clauses ask, from the first pass, the outcomes and the controls. Only flows with a pending match are compared."""
+def context_of(
+    observed: Observed, outcomes: Sequence[Outcome], controls: Controls, first: Sequence[Match], ends: Mapping[int, Ends] | None = None
+) -> Context:
+    """Everything that second-pass clauses ask, from the first pass, the outcomes, the controls and, where there is one, the capture of the other
+    end. Only flows with a pending match are compared."""
     flows = observed.flows
     waiting = sorted({m.flow for m in first if m.pending})
     values = {name: _controls_values(observed, controls, name, waiting) for name in FLOW_FEATURES}
@@ -37,8 +41,13 @@ def context_of(observed: Observed, outcomes: Sequence[Outcome], controls: Contro
         control_values=values,
         certificate=compare_issuers(observed, controls, waiting),
         seen_at=vantage(observed),
+        both_ends=[_shown(ends.get(f)) for f in range(len(flows))] if ends is not None else (),
         table=observed,
     )
+
+
+def _shown(ends: Ends | None) -> frozenset[str] | None:
+    return ends.shows if ends is not None and ends.partner >= 0 else None
 
 
 def _controls_values(observed: Observed, controls: Controls, name: str, waiting: Sequence[int]) -> list[float | None]:

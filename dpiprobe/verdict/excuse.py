@@ -76,6 +76,8 @@ class Excuses:
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(f"the reset in packet {number} bears the server's own marks: {', '.join(marks)}")
             judgement.could_be.append("server-policy")
+            if self.controls.state(view.f) == "completes":
+                judgement.could_be.append("rst.rewrite")  # bears the server's marks as well
             return
         judgement.because = "server-or-third-party"
         judgement.technique, judgement.techniques = "rst", ["rst"]
@@ -123,7 +125,7 @@ class Excuses:
         if len(hits) * 2 <= len(worked) or not hits:
             return None
         g = hits[0]
-        return f"round trips are split: flow {g + 1} (another name) waited {float(ratio.data[g]):.1f} times its handshake's round trip for the first answer"
+        return f"round trips are split: flow {flows.label(g)} (another name) waited {float(ratio.data[g]):.1f} times its handshake's round trip for the first answer"
 
     def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         split = self._split(view.f)

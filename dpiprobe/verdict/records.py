@@ -64,7 +64,7 @@ def flow_record(capture: str, flows: Flows, judgement: Judgement, matches: Seque
         "format": FORMAT,
         "kind": "flow",
         "capture": capture,
-        "flow": f + 1,
+        "flow": flows.label(f),
         "transport": "quic" if int(flows.transport[f]) == 17 else "tcp",
         "client": client_of(flows, f),
         "server": server_of(flows, f),

@@ -54,9 +54,9 @@ def punished(
     technique = "residual.rst" if outcomes[flow].word in ("refused", "reset") else "residual.drop"
     slots = [s for s in view.slots if view.origin[view.at(s)] == 0][:8] if technique == "residual.drop" else view.server_resets[:8]
     after = (begin - starts[culprit]) / 1e9
-    reason = f"nothing got through {after:.1f} s after flow {culprit + 1} of the same client had been interfered with"
+    reason = f"nothing got through {after:.1f} s after flow {view.flows.label(culprit)} of the same client had been interfered with"
     if recovered:
-        reason += f"; flow {recovered[0] + 1} worked again {(starts[recovered[0]] - starts[culprit]) / 1e9:.1f} s after it"
+        reason += f"; flow {view.flows.label(recovered[0])} worked again {(starts[recovered[0]] - starts[culprit]) / 1e9:.1f} s after it"
     proven = bool(recovered) and judgements[culprit].verdict == "blocked"  # type: ignore[union-attr]
     return Evidence("residual", technique, slots or [view.slots.start], reason, proven)
 

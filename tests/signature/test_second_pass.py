@@ -26,7 +26,7 @@ def resets(flows: int, **features: list[Any]) -> FakeTable:
 
 
 def run(second: str, suspects: FakeTable, **columns: Any) -> list[Match]:
-    pending = first_pass(database(signature(f"expect: {{{RESET}, asked: {second}}}")), suspects)
+    pending = first_pass(database(signature(f"expect: {{{RESET}, asked: {second}}}")), suspects, both_ends=True)
     assert all(m.pending for m in pending)
     return second_pass(pending, context(suspects.flow_count, **columns))
 
@@ -40,6 +40,12 @@ def test_control_may_ask_what_the_controls_show() -> None:
     split = "{control: {state: completes, split_round_trips: at least 1.7}}"
     held = run(split, resets(3), control=["completes"] * 3, control_values={"split_round_trips": [5.0, 1.0, None]})
     assert [m.flow for m in held] == [0]
+
+
+def test_what_both_captures_show_is_known_only_with_both() -> None:
+    shown = [frozenset({"rewritten"}), frozenset(), None]
+    assert [m.flow for m in run("{seen_at: {shows: [rewritten, forged-to-both]}}", resets(3), both_ends=shown)] == [0]
+    assert [m.flow for m in run("{seen_at: both}", resets(3), both_ends=shown)] == [0, 1]
 
 
 def test_seen_at_names_the_end() -> None:
