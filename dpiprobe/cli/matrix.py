@@ -47,8 +47,8 @@ def matrix(
 ) -> None:  # fmt: skip
     """Try boxes under conditions on the virtual clock, judge, and count what was right.
 
-    Without options: a few boxes under a few conditions, and the innocents under the same. Exit code 1 where an innocent was accused,
-    3 where runs in namespaces failed, 130 where it was interrupted; the JSON then has what there is.
+    Without options: a few boxes under a few conditions, and the innocents under the same. Exit code 1 where an innocent was accused
+    or the worlds differ by more than chance, 3 where runs in namespaces failed, 130 where it was interrupted; the JSON then has what there is.
 
     \b
     dpiprobe lab matrix --full --json matrix.json --html matrix.html
@@ -107,7 +107,7 @@ def matrix(
         over = sum(world.over for world in worlds)
         say.note(f"interrupted after {over} of {len(todo) + len(chosen)} runs" + (f"; {json_file} has them" if json_file else ""))
         sys.exit(130)
-    if any(world.accused for world in worlds):
+    if any(world.accused for world in worlds) or data.get("namespaces", {}).get("agreement", {}).get("unlike"):
         sys.exit(1)
     if record.virtual.failed:
         sys.exit(70)
@@ -226,6 +226,8 @@ def _tell_agreement(found: dict[str, Any]) -> None:
         one = found[kind]
         if one["runs"]:
             click.echo(f"the same verdict, technique and signature in both worlds, {kind}: client {one['client']}, both ends {one['both']} of {one['runs']}")
+    for row in found["unlike"]:
+        click.echo(f"  the worlds differ: {row['name']}, {row['view']}: right {row['virtual']} and {row['real']} of {row['runs']}, p {row['p']:.2g}")
     for entry in found["differ"][:_SHOWN]:
         sides = [f"{view}: {_words(entry[f'virtual_{view}'])} | {_words(entry[f'real_{view}'])}" for view in ("client", "both")]
         click.echo(f"  virtual | real: {entry['name']} {entry['condition']} {entry['seed']}: {'; '.join(sides)}")

@@ -12,16 +12,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dpiprobe.lab import tally
 from dpiprobe.lab.matrix import Boxes, Failed, Result, View
+from dpiprobe.lab.truth import Truth
 
 _PAUSE = 20.0
 """Seconds between two writings while runs come in: what SIGKILL or a power cut can cost."""
+UNLIKELY = 0.01
+"""Chance below which two worlds count as different."""
 
 
 @dataclass(slots=True)
@@ -81,7 +84,7 @@ class MatrixRecord:
                 "asked": self.real.asked,
                 "summary": self._summary(self.real),
                 "failed": [asdict(f) for f in self.real.failed],
-                "agreement": agreement(self.virtual.results, self.real.results),
+                "agreement": agreement(self.virtual.results, self.real.results, self.boxes.truths),
                 "results": [asdict(r) for r in sorted(self.real.results, key=_order)],
             }
         return out
@@ -119,8 +122,12 @@ def _order(result: Result) -> tuple[str, str, str, int]:
     return result.kind, result.name, result.condition, result.seed
 
 
-def agreement(one: Sequence[Result], two: Sequence[Result]) -> dict[str, Any]:
-    """Of the tasks that both lists hold: how many say the same of the name in question in each view, and which do not."""
+def agreement(one: Sequence[Result], two: Sequence[Result], truths: Mapping[str, Truth]) -> dict[str, Any]:
+    """Of the tasks that both lists hold: how many say the same of the name in question in each view, and which do not.
+
+    `conditions`: for the boxes under each condition how many are right in each world, and Fisher's exact p that both worlds have one rate;
+    `unlike`: those whose p is below 0.01 with all of them taken together (Holm 1979).
+    """
     known = {_order(r): r for r in one}
     pairs = [(known[_order(r)], r) for r in sorted(two, key=_order) if _order(r) in known]
     out: dict[str, Any] = {"runs": len(pairs)}
@@ -128,6 +135,14 @@ def agreement(one: Sequence[Result], two: Sequence[Result]) -> dict[str, Any]:
         group = [(a, b) for a, b in pairs if a.kind == kind]
         alike = {"client": sum(_says(a.client) == _says(b.client) for a, b in group), "both": sum(_says(a.both) == _says(b.both) for a, b in group)}
         out[kind] = {"runs": len(group), **alike}
+    out["conditions"] = [
+        {"name": where, "view": view, "runs": len(group), "virtual": right[0], "real": right[1], "p": tally.fisher(right[0], len(group), right[1], len(group))}
+        for where in dict.fromkeys(a.condition for a, _ in pairs if a.kind == "box")
+        for group in [[(a, b) for a, b in pairs if a.kind == "box" and a.condition == where]]
+        for view in tally.VIEWS
+        for right in [[sum(tally.is_right(pair[world], view, truths) for pair in group) for world in (0, 1)]]
+    ]
+    out["unlike"] = _unlike(out["conditions"])
     differ = [(a, b) for a, b in pairs if _says(a.client) != _says(b.client) or _says(a.both) != _says(b.both)]
     out["differ"] = [
         {"kind": a.kind, "name": a.name, "condition": a.condition, "seed": a.seed,
@@ -135,6 +150,15 @@ def agreement(one: Sequence[Result], two: Sequence[Result]) -> dict[str, Any]:
         for a, b in differ
     ]  # fmt: skip
     return out
+
+
+def _unlike(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for rank, row in enumerate(sorted(rows, key=lambda row: float(row["p"]))):
+        if row["p"] * (len(rows) - rank) >= UNLIKELY:
+            break
+        found.append(dict(row))
+    return found
 
 
 def _says(view: View) -> list[str | None]:

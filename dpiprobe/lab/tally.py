@@ -6,6 +6,7 @@ accuracy, one-sided 95 % above for accusations.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,13 @@ def interval(hits: int, trials: int, confidence: float = 0.95) -> tuple[float, f
     """Exact two-sided bounds of a share."""
     tail = (1 - confidence) / 2
     return (1 - upper_bound(trials - hits, trials, 1 - tail), upper_bound(hits, trials, 1 - tail)) if trials else (0.0, 1.0)
+
+
+def fisher(one: int, trials_one: int, two: int, trials_two: int) -> float:
+    """Two-sided exact p of "both shares are one" (Fisher 1934): the tables that are no likelier than this one, margins given."""
+    whole, hits = trials_one + trials_two, one + two
+    ways = [math.comb(trials_one, k) * math.comb(trials_two, hits - k) if 0 <= hits - k <= trials_two else 0 for k in range(trials_one + 1)]
+    return sum(w for w in ways if w <= ways[one]) / math.comb(whole, hits)
 
 
 def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: Iterable[str]) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: I
         "box_accusations": [_where(r) | {"accused": r.accused} for r in boxes if r.accused],
         "not_right": _not_right(boxes, truths),
         "innocents": _innocents(innocents),
-        "misses": [_miss(r, truths) for r in boxes if not _right(r, "both", truths)],
+        "misses": [_miss(r, truths) for r in boxes if not is_right(r, "both", truths)],
     }
 
 
@@ -75,7 +83,7 @@ def _shares(name: str, group: Sequence[Result], truths: Mapping[str, Truth]) -> 
     out: dict[str, Any] = {"name": name, "runs": len(group)}
     for view in VIEWS:
         grades = Counter(_view(r, view).grade for r in group)
-        right = sum(_right(r, view, truths) for r in group)
+        right = sum(is_right(r, view, truths) for r in group)
         bounds = interval(right, len(group))
         out[view] = {
             "grades": {grade: grades[grade] for grade in GRADES}, "right": right / len(group) if group else None, "from": bounds[0], "to": bounds[1],
@@ -83,7 +91,7 @@ def _shares(name: str, group: Sequence[Result], truths: Mapping[str, Truth]) -> 
     return out
 
 
-def _right(result: Result, view: str, truths: Mapping[str, Truth]) -> bool:
+def is_right(result: Result, view: str, truths: Mapping[str, Truth]) -> bool:
     """`exact` or `coarse`; for what hits every name alike the possibility is all that may be said (design section 4)."""
     grade = _view(result, view).grade
     return grade in ("exact", "coarse") or (grade == "possible" and truths[result.name].all_names)
@@ -111,7 +119,7 @@ def _deployments(results: Sequence[Result]) -> dict[str, Any]:
 def _not_right(results: Sequence[Result], truths: Mapping[str, Truth]) -> dict[str, Any]:
     out = {}
     for view in VIEWS:
-        missed = [_view(r, view) for r in results if not _right(r, view, truths)]
+        missed = [_view(r, view) for r in results if not is_right(r, view, truths)]
         out[view] = {"runs": len(missed), "insufficient": sum(v.verdict == "insufficient" for v in missed), "blamed": sum(v.verdict in BLAME for v in missed)}
     return out
 

@@ -16,6 +16,7 @@ from dpiprobe.lab import in_namespaces, matrix
 from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.matrix import Boxes, Failed, Result, Task, View
 from dpiprobe.lab.matrix_record import MatrixRecord, World, agreement
+from dpiprobe.lab.tally import fisher
 from dpiprobe.signature.database import load
 from tests.lab.test_session import alive, descendants
 
@@ -67,10 +68,27 @@ def test_the_file_is_whole_and_says_that_more_was_to_come(boxes: Boxes, tmp_path
     assert [file.name for file in tmp_path.iterdir()] == ["m.json"]
 
 
-def test_agreement_counts_what_both_worlds_say_of_the_same_task() -> None:
-    found = agreement([result("blocked"), result("blocked", seed=2), result("ok", seed=3)], [result("blocked"), result("down", seed=2)])
+def test_agreement_counts_what_both_worlds_say_of_the_same_task(boxes: Boxes) -> None:
+    found = agreement([result("blocked"), result("blocked", seed=2), result("ok", seed=3)], [result("blocked"), result("down", seed=2)], boxes.truths)
     assert found["box"] == {"runs": 2, "client": 1, "both": 2}
     assert [(d["seed"], d["virtual_client"][0], d["real_client"][0]) for d in found["differ"]] == [(2, "blocked", "down")]
+
+
+def test_worlds_that_differ_by_more_than_chance_are_told(boxes: Boxes) -> None:
+    def off(seed: int) -> Result:
+        return Result("box", "tcpkill", "plain", seed, View("ok", None, None, None, grade="ok"), View("ok", None, None, None, grade="ok"))
+
+    def right(seed: int) -> Result:
+        return Result("box", "tcpkill", "plain", seed, View("blocked", "rst", None, None, grade="coarse"), View("blocked", "rst", None, None, grade="coarse"))
+
+    good = [right(seed) for seed in range(10)]
+    assert agreement(good, [*map(right, range(7)), *map(off, range(7, 10))], boxes.truths)["unlike"] == []
+    assert [row["view"] for row in agreement(good, list(map(off, range(10))), boxes.truths)["unlike"]] == ["client", "both"]
+
+
+@pytest.mark.parametrize(("table", "p"), [((3, 3, 0, 3), 0.1), ((8, 10, 1, 10), 0.005477), ((5, 5, 5, 5), 1.0), ((1, 10, 11, 14), 0.002759)])
+def test_the_exact_test_is_fishers(table: tuple[int, int, int, int], p: float) -> None:
+    assert fisher(*table) == pytest.approx(p, rel=0.01)
 
 
 def test_innocents_of_the_sample_fail_in_many_ways(boxes: Boxes) -> None:
@@ -85,7 +103,7 @@ def test_a_matrix_that_is_ended_leaves_its_results_and_nothing_else(number: int,
     words = ["--box", "drop.hello", "--condition", "plain", "--repetitions", "2", "--namespaces", "2", "--sample-only", "--jobs", "2", "--json", str(file)]
     owner = subprocess.Popen(
         [sys.executable, "-m", "dpiprobe", "lab", "matrix", *words], env={**package_environment(), "TMPDIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while len(descendants(owner.pid)) < 16 and time.monotonic() < deadline:  # two labs, each with its prober
