@@ -22,7 +22,8 @@ from collections.abc import Callable
 from dpiprobe.lab import namespaces, segment, topology, vantage
 from dpiprobe.lab.box import Box, Emit
 from dpiprobe.lab.conditions import Condition
-from dpiprobe.lab.weather import Bursts, Lane, Weather
+from dpiprobe.lab.stretches import lanes
+from dpiprobe.lab.weather import Lane, Weather
 
 _ETH_P_ALL, _ETHERTYPE = 0x0003, {4: b"\x08\x00", 6: b"\x86\xdd"}
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h; SCM_TIMESTAMPNS is the same number
@@ -70,28 +71,6 @@ class _End:
             self.socket.send(self.header + _ETHERTYPE[packet[0] >> 4] + packet)
         except OSError:
             return
-
-
-def lanes(condition: Condition, rng: random.Random, losses: tuple[float, float] | None = None) -> dict[tuple[str, str], Lane]:
-    """The four lanes: (side, `in`) from that side to the box, (side, `out`) from the box to it.
-
-    The condition's losses are shared out between the two stretches; `losses` (near, far) stand in their stead. What is lost in bursts, or in an
-    outage of both directions, is lost on the stretch that a packet enters first; the MTU is the far stretch's.
-    """
-    half = 1 - (1 - condition.loss) ** 0.5
-    near, far = losses or (half, half)
-    outage = Bursts(condition.outage, rng) if condition.outage is not None else None
-
-    def lane(delay: int, loss: float, mtu: int | None, *, first: bool) -> Lane:
-        weather = Weather(delay, condition.jitter, loss, condition.reorder / 2, duplicate=condition.duplicate / 2, mtu=mtu)
-        return Lane(weather, rng, (Bursts(condition.bursts, rng) if condition.bursts is not None else outage) if first else None)
-
-    return {
-        ("client", "in"): lane(condition.near[0], near, None, first=True),
-        ("server", "out"): lane(condition.far[0], far, condition.mtu, first=False),
-        ("server", "in"): lane(condition.far[1], far, condition.mtu, first=True),
-        ("client", "out"): lane(condition.near[1], near, None, first=False),
-    }
 
 
 class Line:

@@ -22,9 +22,10 @@ from dpiprobe.lab.conditions import Condition
 from dpiprobe.lab.endpoint import Address, Endpoint
 from dpiprobe.lab.segment import ACK, RST, SYN, Segment
 from dpiprobe.lab.service import BEHAVIOURS, Service
+from dpiprobe.lab.stretches import lanes
 from dpiprobe.lab.vantage import Frames
 from dpiprobe.lab.visit import Visit, dialogue
-from dpiprobe.lab.weather import MS, Burst, Bursts, Lane, Weather
+from dpiprobe.lab.weather import MS, Burst, Bursts
 from dpiprobe.plan.design import design
 from dpiprobe.plan.plan import Pace, Plan, endpoint
 from dpiprobe.probe.pacing import Past, spare_is_wanted, wait_after
@@ -91,7 +92,7 @@ class World:
         self.arrivals: list[int] = []
         self.limited_until = 0
         self.translator = vantage.Translator(CLIENT, OUTSIDE) if condition.nat else None
-        self.lanes = _lanes(condition, rng)
+        self.lanes = lanes(condition, rng)
 
     # ---- time
 
@@ -285,26 +286,6 @@ class World:
         end.out.clear()
         times = [at for at in (end.wake_at(), service.wake_at() if end.state == "established" else None) if at is not None]
         self._wake_later(end, min(times, default=None), self._serve_server, key)
-
-
-def _lanes(condition: Condition, rng: random.Random) -> dict[tuple[str, str], Lane]:
-    """The four lanes: (side, `in`) from that host to the box, (side, `out`) from the box to that host. Losses are shared out between the stretches."""
-    half = 1 - (1 - condition.loss) ** 0.5
-    outage = Bursts(condition.outage, rng) if condition.outage is not None else None
-
-    def lane(delay: int, *, far: bool, first: bool) -> Lane:
-        weather = Weather(
-            delay, condition.jitter, half, condition.reorder / 2, duplicate=condition.duplicate / 2, mtu=condition.mtu if far else None,
-        )  # fmt: skip
-        bursts = Bursts(condition.bursts, rng) if condition.bursts is not None and first else outage if first else None
-        return Lane(weather, rng, bursts)
-
-    return {
-        ("client", "in"): lane(condition.near[0], far=False, first=True),
-        ("server", "out"): lane(condition.far[0], far=True, first=False),
-        ("server", "in"): lane(condition.far[1], far=True, first=True),
-        ("client", "out"): lane(condition.near[1], far=False, first=False),
-    }
 
 
 def run(
