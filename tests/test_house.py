@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dpiprobe"
 ROOMS = [
-    "wire", "capture", "tls", "flow", "observe", "signature", "plan", "verdict", "explain",
+    "wire", "capture", "tls", "flow", "observe", "signature", "plan", "verdict", "explain", "partition",
     "cases", "report", "probe", "lab", "run", "campaign", "scale", "cli",
 ]
 EVERYWHERE = {"errors", "__init__"}

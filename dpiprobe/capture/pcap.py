@@ -79,7 +79,7 @@ def read_pcap(window: Window, name: str, account: Account) -> Iterator[Records]:
 def _walk(window: Window, unpack: Unpack, size: int, bound: int, scale: int, check: int, minor: int, run: int) -> tuple[Records, int, int]:
     """The whole records of a window; the length that cannot be true, or -1; and how many zeros in a row were last."""
     buf, at, stop = window.buf, window.at, len(window.buf)
-    frames = batch(buf)
+    frames = batch(window)
     starts, ends, times = frames.starts, frames.ends, frames.times
     assert isinstance(starts, list) and isinstance(ends, list) and isinstance(times, list)
     lie = -1

@@ -99,7 +99,7 @@ class _Reader:
                 self.account.frames += len(frames)
                 yield frames
             before = window.at
-            frames = batch(window.buf)
+            frames = batch(window)
             self._walk(frames)
             if frames.starts:
                 self.account.frames += len(frames)

@@ -71,9 +71,9 @@ class Window:
         return True
 
 
-def batch(buf: bytes) -> Records:
-    """An empty batch of frames in this buffer."""
-    return Records(buf, [], [], [], [])
+def batch(window: Window) -> Records:
+    """An empty batch of frames in the window as it stands."""
+    return Records(window.buf, [], [], [], [], window.origin)
 
 
 class Room:

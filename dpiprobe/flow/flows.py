@@ -72,6 +72,7 @@ class Flows:
     client_seen, server_seen (contiguous bytes the capture holds of each side), client_acked (highest offset of the server's stream
     that the client acknowledged), rtt (smallest round trip in ns, -1 unknown), rtt_samples, timestamps (1 where both sides
     negotiated them, 0 where not, -1 unknown).
+    Of a part of a capture: numbers (each flow's place among all flows of the capture, from 0), watched_until (time of its last packet, ns).
     """
 
     packets: Packets
@@ -117,6 +118,8 @@ class Flows:
     timestamps: Ints
     trigger_kind: Ints
     triggers: list[Trigger | None] = field(default_factory=list)
+    numbers: Ints | None = None
+    watched_until: int | None = None
 
     def __len__(self) -> int:
         return len(self.start)
@@ -124,6 +127,16 @@ class Flows:
     def slots(self, flow: int) -> range:
         """Slot indices of one flow."""
         return range(int(self.start[flow]), int(self.stop[flow]))
+
+    def label(self, flow: int) -> int:
+        """The number of a flow as records show it: from 1, over the whole capture."""
+        return (flow if self.numbers is None else int(self.numbers[flow])) + 1
+
+    def end_of_capture(self) -> int:
+        """Time of the capture's last packet, ns; 0 where it has none."""
+        if self.watched_until is not None:
+            return self.watched_until
+        return int(self.packets.time.max()) if len(self.packets) else 0
 
     def number(self, slot: int) -> int:
         """The packet number, as Wireshark shows it, of one slot."""

@@ -22,7 +22,7 @@ from dpiprobe.flow.flows import (
     Flows,
     tcp_flags,
 )
-from dpiprobe.flow.group import group
+from dpiprobe.flow.group import Grouped, group
 from dpiprobe.flow.join import join
 from dpiprobe.flow.orient import orient
 from dpiprobe.flow.segments import count_where, first_where, last_where, max_where, running_max, shifted
@@ -40,7 +40,11 @@ _KEY = 1 << 34
 def settle(packets: Packets) -> Flows:
     """All flows of a batch of packets."""
     grouped = group(packets)
-    grouped, client_low, oriented_by = join(packets, grouped, *orient(packets, grouped))
+    return settle_grouped(packets, *join(packets, grouped, *orient(packets, grouped)))
+
+
+def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints) -> Flows:
+    """The flows of packets whose grouping is known already; `client_low`, `oriented_by`: as `orient` gives them."""
     row, flow, count = grouped.row, grouped.flow, grouped.flow_count
     from_client = (grouped.lower == 1) == client_low[flow] if count else np.zeros(0, bool)
     origin = np.where(grouped.joined == 2, STRAY, np.where(grouped.joined == 3, ICMP_ERROR, np.where(from_client, CLIENT, SERVER))).astype(

@@ -8,7 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ class Directory:
 class FlowTable:
     """Takes decoded chunks in order. `loops`: `table_loop`, plain or compiled · `buckets`: among how many clients are divided."""
 
-    def __init__(self, loops: ModuleType, buckets: int) -> None:
+    def __init__(self, loops: Any, buckets: int) -> None:
         self._loops = loops
         self._buckets = buckets
         self._words = np.zeros(1 << 14, np.int64)
@@ -57,7 +57,7 @@ class FlowTable:
         self._index = np.full(1 << 13, -1, np.int64)
         self.totals = np.array([0, 0, -(1 << 62)], np.int64)
 
-    def enter(self, buf: npt.NDArray[np.uint8], table: Ints, status: Ints, times: Ints, number: int, limit: int) -> tuple[Ints, Ints]:
+    def enter(self, buf: Any, table: Ints, status: Ints, times: Ints, number: int, limit: int) -> tuple[Ints, Ints]:
         """(flow_of, kept) of each frame; see `table_loop.track`. Addresses in `table` become numbers."""
         count = len(status)
         self._grow(count)
@@ -113,8 +113,6 @@ class FlowTable:
         )  # fmt: skip
         bucket = flows[:, table_loop.BUCKET].copy()
         quic = (sides & table_loop.QUIC) != 0
-        if (transport != TCP).any():  # every conversation of datagrams in which somebody sent a long header, however often its ports came again
-            quic = np.isin(ends * (1 << 33) ^ ports, (ends * (1 << 33) ^ ports)[quic])
         alive = (transport == TCP) | quic
         client_low, basis = _orient(known, sides)
         flow = np.where(alive, np.arange(count), -1)

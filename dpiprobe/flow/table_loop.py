@@ -101,7 +101,7 @@ def long_header(buf: Sequence[int], at: int, captured: int) -> bool:
     if captured < 7 or (int(buf[at]) & 0xC0) != 0xC0 or int(buf[at + 5]) > 20:
         return False
     version = word(buf, at + 1)
-    return version == 1 or version == 0x6B3343CF or (version & 0xFFFFFF00) == 0xFF000000
+    return version in (1, 0x6B3343CF) or (version & 0xFFFFFF00) == 0xFF000000
 
 
 @jit
@@ -131,7 +131,7 @@ def track(
         out[base + loop.SOURCE] = source
         out[base + loop.DESTINATION] = destination
         at, captured = int(out[base + loop.PAYLOAD_OFFSET]), int(out[base + loop.PAYLOAD_CAPTURED])
-        if protocol != TCP and protocol != UDP:  # noqa: PLR1714
+        if protocol not in (TCP, UDP):
             kept[row] = captured
             continue
         length = int(out[base + loop.PAYLOAD_LENGTH])
@@ -269,7 +269,10 @@ def pack(
         packed[to + 4] = int(out[base + loop.VERSION]) | (protocol << 8) | (int(out[base + loop.TTL]) << 16) | (int(out[base + loop.TOS]) << 24)
         packed[to + 5] = int(out[base + loop.SOURCE])
         packed[to + 6] = int(out[base + loop.DESTINATION])
-        packed[to + 7] = ((int(out[base + loop.SOURCE_PORT]) & 0xFFFF) << 16) | (int(out[base + loop.DESTINATION_PORT]) & 0xFFFF)
+        if protocol in (TCP, UDP):
+            packed[to + 7] = (int(out[base + loop.SOURCE_PORT]) << 16) | int(out[base + loop.DESTINATION_PORT])
+        else:
+            packed[to + 7] = (int(out[base + loop.ICMP_TYPE]) << 16) | int(out[base + loop.ICMP_CODE])
         packed[to + 8] = (
             (int(out[base + loop.IP_ID]) + 1)
             | ((int(out[base + loop.DF]) + 1) << 17)

@@ -64,7 +64,7 @@ def gather_facts(flows: Flows) -> FlowFacts:
         last_where(carries, flows.flow, count),
         last_where(server, flows.flow, count),
         last_where((flows.origin == CLIENT) & own, flows.flow, count),
-        int(packets.time.max()) if len(packets) else 0,
+        flows.end_of_capture(),
     )
 
 

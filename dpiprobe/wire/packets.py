@@ -12,7 +12,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -65,6 +65,7 @@ class Packets:
     ts_value, ts_echo, mss, window_scale: option values or -1 · tcp_header_length: bytes
     payload_length: bytes by IP's length · payload_offset, payload_captured: where in `arena`, and how many bytes the capture holds
     icmp_type, icmp_code · quote: row in `quotes` or -1
+    kept, elsewhere: in a large capture the arena holds only so many bytes of each payload, at least its first six; `elsewhere` reads all of one
     """
 
     number: Column
@@ -101,6 +102,8 @@ class Packets:
     addresses: list[bytes] = field(default_factory=list)
     arena: bytes = b""
     quotes: Quotes = field(default_factory=lambda: empty_quotes())  # noqa: PLW0108
+    kept: Column | None = None
+    elsewhere: Callable[[int, int], bytes] | None = None
 
     def __len__(self) -> int:
         return len(self.number)
@@ -108,10 +111,13 @@ class Packets:
     def payload(self, row: int) -> bytes:
         """The captured payload bytes of one packet."""
         start = int(self.payload_offset[row])
-        return self.arena[start : start + int(self.payload_captured[row])]
+        size = int(self.payload_captured[row])
+        if self.kept is not None and self.elsewhere is not None and self.kept[row] < size:
+            return self.elsewhere(row, size)
+        return self.arena[start : start + size]
 
 
-PACKET_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Packets) if f.name not in ("addresses", "arena", "quotes"))
+PACKET_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Packets) if f.name not in ("addresses", "arena", "quotes", "kept", "elsewhere"))
 QUOTE_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Quotes))
 
 

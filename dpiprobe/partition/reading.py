@@ -1,0 +1,221 @@
+"""The reading pass over a large capture: decode, find flows, lay rows down by client; then `Parts`, from which any bucket can be taken up.
+
+Rules of this file:
+- Nothing of a chunk stays but packed rows and the payload that is kept at hand; a plain file is read again where more is asked for.
+- What a part is evaluated from does not depend on how the capture was cut into chunks, nor on the number of buckets.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.capture.model import Capture
+from dpiprobe.capture.read import Reading
+from dpiprobe.flow import table_loop
+from dpiprobe.flow.flows import Flows
+from dpiprobe.flow.packed import PACKED, regroup, sides_of, unpack
+from dpiprobe.flow.settle import settle_grouped
+from dpiprobe.flow.table import Directory, FlowTable
+from dpiprobe.partition.rows import Rows
+from dpiprobe.wire import loop
+from dpiprobe.wire.decode import Decoder, Records
+from dpiprobe.wire.packets import ICMP, ICMPV6, QUOTE_COLUMNS, Packets, Quotes, empty_quotes
+from dpiprobe.wire.quoted import read_quote
+
+Ints = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint32]
+
+BUCKETS = 64
+"""Parts that clients are divided among: a capture of some million packets then has parts that fit a core's cache; policy."""
+
+
+@dataclass(slots=True)
+class Loops:
+    """The three loops, all plain or all compiled. `walk`: None where the record walk is the format's own plain one"""
+
+    decode: Any = loop
+    table: Any = table_loop
+    walk: Any = None
+
+
+@dataclass(slots=True)
+class _Aside:
+    """ICMP errors that quote something: rare, and their flow is known at the end only."""
+
+    words: list[Words] = field(default_factory=list)
+    payload: list[bytes] = field(default_factory=list)
+    quotes: list[list[int]] = field(default_factory=list)
+
+
+class Parts:
+    """A capture that was read: `take(bucket)` gives the flows of some of its clients. `capture` holds no packets."""
+
+    def __init__(self, capture: Capture, rows: Rows, directory: Directory, addresses: list[bytes], aside: _Aside, latest: int, file: int | None) -> None:
+        self.capture = capture
+        self.directory = directory
+        self._rows = rows
+        self._addresses = addresses
+        self._latest = latest
+        self._file = file
+        self._moved: dict[int, list[tuple[Words, bytes]]] = {}
+        self._errors: dict[int, list[int]] = {}
+        self._aside = aside
+        self._error_flow, self._error_lower = self._find_errors()
+        self._move()
+
+    def __len__(self) -> int:
+        return self.directory.count
+
+    def buckets(self) -> list[int]:
+        """Buckets that hold something, the largest first."""
+        sizes = self._rows.sizes()
+        order = np.argsort(-sizes, kind="stable").tolist() if len(sizes) else []
+        return [b for b in order if sizes[b] or b in self._moved or b in self._errors]
+
+    def _find_errors(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The flow that each ICMP error aside quotes, and whether its lower endpoint sent the quoted packet."""
+        aside = self._aside
+        if not aside.words:
+            return {}, {}
+        packets = unpack(np.stack(aside.words), b"".join(aside.payload), self._addresses, None, _quotes(aside.quotes), np.arange(len(aside.words)))
+        rows, flows, lower = self.directory.errors(packets)
+        for row, flow in zip(rows.tolist(), flows.tolist(), strict=True):
+            self._errors.setdefault(int(self.directory.bucket[flow]), []).append(row)
+        return dict(zip(rows.tolist(), flows.tolist(), strict=True)), dict(zip(rows.tolist(), lower.tolist(), strict=True))
+
+    def _move(self) -> None:
+        """Rows that were laid by a first guess of their client, and belong elsewhere."""
+        directory = self.directory
+        strange = (directory.flow >= 0) & (directory.bucket != directory.laid)
+        for bucket in np.unique(directory.laid[strange]).tolist():
+            words, arena = self._rows.take(bucket)
+            flow, _ = sides_of(words)
+            ends = np.cumsum(words[:, 19].astype(np.int64))
+            for row in np.flatnonzero(strange[flow]).tolist():
+                body = arena[int(ends[row]) - int(words[row, 19]) : int(ends[row])]
+                self._moved.setdefault(int(directory.bucket[flow[row]]), []).append((words[row].copy(), body))
+
+    def take(self, bucket: int) -> Flows:
+        """The flows of the clients of one bucket; `numbers` of them are the capture's."""
+        words, arena = self._rows.take(bucket)
+        directory = self.directory
+        flow, lower = sides_of(words)
+        error = np.zeros(len(words), bool)
+        quotes, quote = empty_quotes(), np.full(len(words), -1, np.int64)
+        here = directory.bucket[flow] == bucket
+        moved, errors = self._moved.get(bucket, []), self._errors.get(bucket, [])
+        if moved or errors or not here.all():
+            kept = words[:, 19].astype(np.int64)
+            ends = np.cumsum(kept)
+            stay = np.flatnonzero(here)
+            bodies = [arena[int(ends[r]) - int(kept[r]) : int(ends[r])] for r in stay.tolist()]
+            extra = [w for w, _ in moved] + [self._aside.words[r] for r in errors]
+            words = np.concatenate((words[stay], *([np.stack(extra)] if extra else [])))
+            bodies += [b for _, b in moved] + [self._aside.payload[r] for r in errors]
+            flow, lower = sides_of(words)
+            error = np.zeros(len(words), bool)
+            quote = np.full(len(words), -1, np.int64)
+            if errors:
+                first = len(words) - len(errors)
+                error[first:] = True
+                flow[first:] = [self._error_flow[r] for r in errors]
+                lower[first:] = [self._error_lower[r] for r in errors]
+                quotes, quote[first:] = _quotes([self._aside.quotes[r] for r in errors]), np.arange(len(errors))
+            order = np.argsort(words[:, 1], kind="stable")
+            words, flow, lower, error, quote = words[order], flow[order], lower[order], error[order], quote[order]
+            arena = b"".join([bodies[i] for i in order.tolist()])
+        packets = unpack(words, arena, self._addresses, self._read if self._file is not None else None, quotes, quote)
+        grouped, client_low, oriented_by, numbers = regroup(directory, flow, lower, error)
+        flows = settle_grouped(packets, grouped, client_low, oriented_by)
+        flows.numbers, flows.watched_until = numbers, self._latest
+        return flows
+
+    def _read(self, place: int, size: int) -> bytes:
+        assert self._file is not None
+        return os.pread(self._file, size, place)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._rows.close()
+
+
+def _quotes(rows: list[list[int]]) -> Quotes:
+    table = np.array(rows, np.int64).reshape(-1, len(QUOTE_COLUMNS)).T
+    return Quotes(**{name: np.ascontiguousarray(column) for name, column in zip(QUOTE_COLUMNS, table, strict=True)})
+
+
+def read_parts(reading: Reading, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None) -> Parts:
+    """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again."""
+    decoder = Decoder(loops.decode)
+    table = FlowTable(loops.table, buckets)
+    rows = Rows() if memory is None else Rows(memory)
+    aside = _Aside()
+    for records in reading.frames():
+        if len(records):
+            _lay(records, decoder, table, rows, aside, loops.table, buckets, file is not None)
+    latest = int(table.totals[2]) if table.totals[2] > -(1 << 62) else 0
+    decoder.finish()
+    capture = reading.capture(decoder, _no_packets())
+    addresses = table.addresses()
+    return Parts(capture, rows, table.finish(), addresses, aside, latest, file)
+
+
+def _no_packets() -> Packets:
+    return Decoder().finish()
+
+
+def _lay(
+    records: Records, decoder: Decoder, table: FlowTable, rows: Rows, aside: _Aside, loops: Any, buckets: int, again: bool
+) -> None:
+    """One chunk: decoded, entered into the table, its rows laid by bucket."""
+    number = decoder.frames + 1
+    buf, decoded, what = decoder.decode(records)
+    decoder.frames += len(records)
+    flat = decoded.reshape(-1)
+    octets: Any = buf if loops is table_loop else np.frombuffer(buf, np.uint8)
+    times = np.asarray(records.times, np.int64)
+    limit = len(records.buf) if again else 0
+    _quote(buf, decoded, what, times, number, table, aside)
+    flow_of, kept = table.enter(octets, flat, what, times, number, limit)
+    mine = np.flatnonzero(flow_of >= 0)
+    if not len(mine):
+        return
+    bucket = table.bucket(flow_of[mine] >> 1)
+    order = np.argsort(bucket.astype(np.int16), kind="stable")
+    mine = mine[order]
+    edges = np.searchsorted(bucket[order], np.arange(buckets + 1))
+    sizes = np.concatenate(([0], np.cumsum(kept[mine])))
+    words = np.empty(len(mine) * PACKED, np.uint32)
+    arena = np.empty(int(sizes[-1]), np.uint8)
+    loops.pack(octets, flat, times, mine, len(mine), number, records.origin, limit, flow_of, kept, words, arena)
+    rows.add(edges, sizes[edges], words.reshape(-1, PACKED), arena)
+
+
+def _quote(buf: bytes, decoded: Ints, what: Ints, times: Ints, number: int, table: FlowTable, aside: _Aside) -> None:
+    """Put the chunk's ICMP errors aside, before its addresses become numbers."""
+    errors = np.flatnonzero((what == loop.ROW) & (decoded[:, loop.QUOTE] >= 0) & np.isin(decoded[:, loop.PROTOCOL], (ICMP, ICMPV6)))
+    for row in errors.tolist():
+        start = int(decoded[row, loop.QUOTE])
+        at, size = int(decoded[row, loop.PAYLOAD_OFFSET]), int(decoded[row, loop.PAYLOAD_CAPTURED])
+        read = read_quote(buf[start : at + size])
+        if read is None:
+            continue
+        values, source, destination = read
+        values["source"], values["destination"] = table.address(source), table.address(destination)
+        one = decoded[row].copy()
+        version, width = int(one[loop.VERSION]), 4 if int(one[loop.VERSION]) == 4 else 16
+        for place in (loop.SOURCE, loop.DESTINATION):
+            one[place] = table.address(buf[int(one[place]) : int(one[place]) + width])
+        assert version in (4, 6)
+        words = np.empty(PACKED, np.uint32)
+        arena = bytearray(size)
+        pack: Any = table_loop.pack
+        pack(buf, one, times[row : row + 1], [0], 1, number + row, 0, 0, [-1], [size], words, arena)
+        aside.words.append(words)
+        aside.payload.append(bytes(arena))
+        aside.quotes.append([values[name] for name in QUOTE_COLUMNS])
