@@ -125,7 +125,8 @@ class Excuses:
         if len(hits) * 2 <= len(worked) or not hits:
             return None
         g = hits[0]
-        return f"round trips are split: flow {flows.label(g)} (another name) waited {float(ratio.data[g]):.1f} times its handshake's round trip for the first answer"
+        times = f"{float(ratio.data[g]):.1f} times its handshake's round trip"
+        return f"round trips are split: flow {flows.label(g)} (another name) waited {times} for the first answer"
 
     def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         split = self._split(view.f)
