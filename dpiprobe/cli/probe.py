@@ -32,6 +32,8 @@ if TYPE_CHECKING:
               help="Seconds to wait out a punishment, where a control fails after a test; 0 never waits.")  # fmt: skip
 @click.option("--handshake/--hello", default=False, help="Complete the TLS handshake, or send a crafted ClientHello alone (the default).")
 @click.option("--get", metavar="PATH", help="With --handshake: fetch this page too (at most 1 MiB), to see throttling.")
+@click.option("--client", default="builtin", show_default=True, metavar="CLIENT", help="Whose ClientHello; 'dpiprobe hello list' prints them.")
+@click.option("--vary", multiple=True, metavar="VARIATION", help="Vary the hello, of controls too; 'dpiprobe hello list' prints them. May be repeated.")
 @click.option("--seed", type=int, help="Decides order, random names and hellos; drawn and recorded where it is not given.")
 @click.option("--vantage", metavar="TEXT", help="Where this machine stands, for the record (network, place).")
 @click.option("--contact", metavar="TEXT", help="An address to write to about this run, for the record.")
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def probe(
     ctx: click.Context, server: str, names: tuple[str, ...], control: str | None, repetitions: int, port: int, version: int | None,
-    interface: str | None, rate: float, timeout: float, wait: float, handshake: bool, get: str | None, seed: int | None, vantage: str | None,
+    interface: str | None, rate: float, timeout: float, wait: float, handshake: bool, get: str | None,
+    client: str, vary: tuple[str, ...], seed: int | None, vantage: str | None,
     contact: str | None, signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Probe one server with names and controls, record every packet, and say what happens to each name.
@@ -52,6 +55,7 @@ def probe(
       dpiprobe probe 192.0.2.1 --name blocked.example --control served.example
       dpiprobe probe www.example.org --name www.example.org --repetitions 5 -o run1
       dpiprobe probe 192.0.2.1:8443 --name a.example --name b.example --dry-run
+      dpiprobe probe 192.0.2.1 --name blocked.example --control served.example --vary record-at-midsld --client chromium
 
     SERVER is a host name or an address, with :port where needed ([2001:db8::1]:443). Connections go to it alone. Needs CAP_NET_RAW for the
     capture. A server that cannot be reached is a result. Ctrl-C keeps what there is. Exit codes: 0 ran to the end, 2 usage,
@@ -74,7 +78,7 @@ def probe(
     pace = Pace(gap=1 / rate, answer=timeout, unacknowledged=max(timeout, Pace().unacknowledged), connect=min(timeout, Pace().connect), residual=wait)
     plan = design(
         target.endpoint, names, control=control, repetitions=repetitions, seed=secrets.randbits(32) if seed is None else seed,
-        target=server, way="handshake" if handshake else "hello", get=get, pace=pace,
+        target=server, way="handshake" if handshake else "hello", get=get, pace=pace, client=client, vary=vary,
     )  # fmt: skip
     if dry_run:
         _print_plan(plan, as_json)
@@ -139,11 +143,18 @@ def _count(plan: Plan) -> int:
     return sum(not trial.settings.get("spare") for trial in plan.trials)
 
 
+def _hello_of(plan: Plan) -> str:
+    """Whose hello, and how varied, where that is not the usual one."""
+    settings = plan.trials[0].settings
+    told = [f"{key} {settings[key]}" for key in ("client", "vary") if settings.get(key)]
+    return f", {', '.join(told)}" if told else ""
+
+
 def _print_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         click.echo(plan.to_json())
         return
-    click.echo(f"{_count(plan)} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}")
+    click.echo(f"{_count(plan)} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}{_hello_of(plan)}")
     for trial in plan.trials:
         condition = "  (only where the control before it fails)" if trial.settings.get("spare") else ""
         click.echo(f"{trial.number:5}  {trial.role:14}  {trial.name}{condition}")

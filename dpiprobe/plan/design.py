@@ -13,11 +13,13 @@ Rules of this file:
 from __future__ import annotations
 
 import random  # noqa: TID251 - only `random.Random(seed)`, whose numbers are the plan's own arguments
+import shlex
 from collections.abc import Sequence
 
 from dpiprobe.errors import UsageError
-from dpiprobe.plan.plan import Pace, Plan, Role, Trial, Way
+from dpiprobe.plan.plan import Pace, Plan, Role, Setting, Trial, Way
 from dpiprobe.tls.craft import equal_length_name
+from dpiprobe.tls.recipe import BUILTIN, Recipe
 
 MOST_TRIALS = 1500
 """A plan holds one source port and one descriptor a trial, and two instructions a trial in the capture filter (the kernel takes 4096)."""
@@ -36,11 +38,14 @@ def design(
     way: Way = "hello",
     get: str | None = None,
     pace: Pace | None = None,
+    client: str = BUILTIN,
+    vary: Sequence[str] = (),
 ) -> Plan:
     """Lay out a run against one endpoint (`address:port`).
 
     names: the names in question · control: a name known to be served there, or None (the random names are then the only controls)
-    seed: any integer · way, get: see `Plan`. Raises UsageError for what cannot be meant.
+    seed: any integer · way, get: see `Plan`
+    client, vary: whose hello, and how varied (`tls.recipe.Recipe`); both need the way `hello`. Raises UsageError for what cannot be meant.
     """
     names = [checked_name(name) for name in names]
     control = checked_name(control) if control is not None else None
@@ -55,6 +60,7 @@ def design(
     slots = (3 if control is not None else 2) * len(names) * repetitions + 2
     if slots > MOST_TRIALS:
         raise UsageError(f"{slots} connections are more than one run takes ({MOST_TRIALS}); give fewer names or repetitions")
+    asked = _asked_hello(names[0], client, vary, way)
     rng = random.Random(seed)
     room = max(len(name) for name in (*names, control or ""))
     seeds = {name: rng.getrandbits(48) for name in names}
@@ -63,7 +69,9 @@ def design(
     trials: list[Trial] = []
 
     def add(role: Role, name: str, like: str, *, spare: bool = False) -> None:
-        settings = {"pair": names.index(like) + 1, "hello_seed": seeds[like], "name_room": room, **({"spare": True} if spare else {})}
+        settings: dict[str, Setting] = {"pair": names.index(like) + 1, "hello_seed": seeds[like], "name_room": room, **asked}
+        if spare:
+            settings["spare"] = True
         trials.append(Trial(len(trials) + 1, role, name, server, settings=settings))
 
     last = names[0]
@@ -92,6 +100,19 @@ def design(
         pace=pace if pace is not None else Pace(),
         trials=tuple(trials),
     )
+
+
+def _asked_hello(name: str, client: str, vary: Sequence[str], way: Way) -> dict[str, str]:
+    """The settings that say whose hello is sent and how it is varied, once it is known that it can be made and sent."""
+    if client == BUILTIN and not vary:
+        return {}
+    if way != "hello":
+        raise UsageError("a whole handshake is this machine's TLS library's own; --client and --vary need --hello")
+    made = Recipe(client, name, vary).make()
+    if not made.sending.in_order:
+        odd = next(text for text in vary if not Recipe(client, name, [text]).make().sending.in_order)
+        raise UsageError(f"{odd} needs a sender of raw packets, which a live run is not; choose one that sends in order, or build it with hello build --pcap")
+    return {**({"client": client} if client != BUILTIN else {}), **({"vary": shlex.join(vary)} if vary else {})}
 
 
 def checked_name(name: str) -> str:

@@ -9,47 +9,57 @@ Rules of this file:
 from __future__ import annotations
 
 import hashlib
+import shlex
 import ssl
 from typing import Any
 
 from dpiprobe.plan.plan import Plan, Trial
 from dpiprobe.probe.machine import Dialogue
-from dpiprobe.tls.craft import BROWSER_ALPN, client_hello
+from dpiprobe.tls.craft import BROWSER_ALPN
+from dpiprobe.tls.recipe import BUILTIN, Recipe
+from dpiprobe.tls.sending import Sending, whole
 
 MOST_BODY = 1 << 20  # bytes of a page to fetch at most: enough to measure goodput, little enough to be polite
-_PADDING_LEAST = 5  # a padding extension is four bytes and must not be empty (RFC 7685 section 4)
 _HANDSHAKE, _ALERT = 22, 21  # RFC 8446 section 5.1
 
 
 def dialogue_of(plan: Plan, trial: Trial) -> Dialogue:
     """What this trial says."""
     if plan.way == "hello":
-        return HelloDialogue(crafted_hello(plan, trial))
+        return HelloDialogue(crafted_sending(plan, trial))
     return HandshakeDialogue(trial.name, plan.get)
 
 
 def crafted_hello(plan: Plan, trial: Trial) -> bytes:
-    """The ClientHello of a trial, one TLS record. Trials of equal `hello_seed` differ in the name alone; where the names of the plan differ
-    in length, a padding extension in every hello makes up for it."""
-    seed = str(trial.settings.get("hello_seed", plan.seed)).encode()
-    room = trial.settings.get("name_room")
-    hello = client_hello(trial.name, seed, alpn=BROWSER_ALPN)
-    if not isinstance(room, int) or all(len(t.name) == room for t in plan.trials):
-        return hello
-    return client_hello(trial.name, seed, alpn=BROWSER_ALPN, length=len(hello) - len(trial.name) + room + _PADDING_LEAST)
+    """The bytes of `crafted_sending`, as a server reads them."""
+    return crafted_sending(plan, trial).stream
+
+
+def crafted_sending(plan: Plan, trial: Trial) -> Sending:
+    """The ClientHello of a trial as it goes on the wire: its client's, varied as its settings say (`client`, `vary`). Trials of equal `hello_seed`
+    differ in what depends on the name alone; where the names of the plan differ in length, a padding extension in every hello makes up for it."""
+    lengths = [len(t.name) for t in plan.trials]
+    recipe = Recipe(
+        client=str(trial.settings.get("client") or BUILTIN),
+        name=trial.name,
+        variations=shlex.split(str(trial.settings.get("vary") or "")),
+        seed=str(trial.settings.get("hello_seed", plan.seed)).encode(),
+        lengths=(min(lengths), max(lengths)) if isinstance(trial.settings.get("name_room"), int) else None,
+    )
+    return recipe.make().sending
 
 
 class HelloDialogue:
     """One hello, and whatever comes back. Done with the first bytes of an answer."""
 
-    def __init__(self, hello: bytes) -> None:
+    def __init__(self, hello: bytes | Sending) -> None:
         self.done = False
-        self._hello = hello
+        self._sending = hello if isinstance(hello, Sending) else whole(hello)
         self._first = b""
 
-    def open(self) -> bytes:
-        """The hello."""
-        return self._hello
+    def open(self) -> bytes | Sending:
+        """The hello; as a sending where it leaves in more than one segment of its own."""
+        return self._sending if len(self._sending.segments) > 1 else self._sending.stream
 
     def receive(self, data: bytes) -> bytes:
         """Keep the first bytes of the answer; says nothing."""
@@ -64,7 +74,8 @@ class HelloDialogue:
         if first:
             answer = "server_hello" if first[0] == _HANDSHAKE and first[5:6] in (b"\x02", b"") else "alert" if first[0] == _ALERT else "other"
         alert = first[6] if answer == "alert" and len(first) > 6 else None
-        return {"hello_sha256": hashlib.sha256(self._hello).hexdigest(), "answer": answer, "alert": alert, "first_bytes": first[:16].hex()}
+        digest = hashlib.sha256(self._sending.stream).hexdigest()
+        return {"hello_sha256": digest, "answer": answer, "alert": alert, "first_bytes": first[:16].hex()}
 
 
 class HandshakeDialogue:

@@ -117,7 +117,7 @@ class _Driver:
         self._socket = bound
         self._machine = machine
         self._poll = select.poll()
-        self._pending = b""
+        self._pending: list[tuple[bytes, int]] = []  # what is still to be sent, each with its flags
         self._connected = False
         self._reading = True
         self._dead = False
@@ -199,16 +199,21 @@ class _Driver:
             self._feed(Received(time.monotonic_ns(), data))
 
     def _push(self) -> None:
-        try:
-            sent = self._socket.send(self._pending)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            # A reset is told once, by whoever asks first; what had come before it can still be read by nobody.
-            if not self._dead:
-                self._lost(error.errno or 0)
-            return
-        self._pending = self._pending[sent:]
+        while self._pending:
+            data, flags = self._pending[0]
+            try:
+                sent = self._socket.send(data, flags)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                # A reset is told once, by whoever asks first; what had come before it can still be read by nobody.
+                if not self._dead:
+                    self._lost(error.errno or 0)
+                return
+            if sent < len(data):
+                self._pending[0] = (data[sent:], flags)
+                break
+            del self._pending[0]
         self._watch()
 
     def _feed(self, event: Event) -> None:
@@ -217,7 +222,8 @@ class _Driver:
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, Send):
-            self._pending += command.data
+            # MSG_EOR keeps the kernel from putting later bytes into the same segment (tcp_skb_can_collapse_to, Linux 4.7)
+            self._pending.append((command.data, (socket.MSG_EOR if command.boundary else 0) | (socket.MSG_OOB if command.urgent else 0)))
             self._push()
         elif isinstance(command, Shut):
             try:

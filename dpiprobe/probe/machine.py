@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from dpiprobe.plan.plan import Pace
+from dpiprobe.tls.sending import Segment, Sending
 
 COPIES_WANTED = 3
 SPAN_WANTED = 3.1
@@ -23,6 +24,7 @@ seconds (docs/verdicts.md), and the tenth is for the way from the decision to se
 copies after 0.3, 0.6, 1.2, 2.4 and 4.8 s: time alone would stop before the one that proves it."""
 ROUND_TRIPS = 3  # to wait for what comes late: the genuine answer behind a forged one arrives one round trip later
 CLOSING = 0.5  # seconds to wait for the other side's FIN
+LOOK = 5_000_000  # ns between looks while a piece of the hello waits for the acknowledgement of the one before it
 _S = 1_000_000_000
 
 End = Literal["eof", "reset", "refused", "unreachable", "timeout", "error"]
@@ -34,8 +36,8 @@ class Dialogue(Protocol):
     done: bool
     """all that was to be learnt is learnt"""
 
-    def open(self) -> bytes:
-        """The first bytes to send: the hello."""
+    def open(self) -> bytes | Sending:
+        """The first bytes to send: the hello, in one piece or in TCP segments that are to leave as they are."""
         ...
 
     def receive(self, data: bytes) -> bytes:
@@ -93,9 +95,11 @@ Event = Connected | Received | Ended | Progress | Tick
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send these bytes."""
+    """Send these bytes. boundary: in a segment of their own, nothing put behind them · urgent: their last byte as urgent data"""
 
     data: bytes
+    boundary: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,9 @@ class Machine:
     _looked: int = 0
     _last_copy: int = 0
     _last_heard: int = 0
+    _pieces: list[Segment] = field(default_factory=list)
+    _due: int = 0
+    _seen: int = 0
 
     def __post_init__(self) -> None:
         self._until = self.began + _ns(self.pace.connect)
@@ -155,12 +162,15 @@ class Machine:
     @property
     def wake(self) -> int:
         """When to tick at the latest."""
+        if self._pieces and self.state == "speaking":
+            return min(self._until, max(self._due, self._seen + LOOK) if self._pieces[0].await_ack else self._due)
         return self._until
 
     def handle(self, event: Event) -> list[Command]:
         """One event; the commands in order. After `Finish` nothing more comes."""
         if self.state == "done":
             return []
+        self._seen = event.at
         if isinstance(event, Connected):
             commands = self._connected(event)
         elif isinstance(event, Received):
@@ -171,6 +181,8 @@ class Machine:
             commands = self._progress(event)
         else:
             commands = []
+        if self._pieces and event.at >= self._due:
+            commands += self._next_pieces(event.at, acknowledged=not self._unacknowledged)
         return commands + self._in_time(event.at)
 
     def _since(self, at: int) -> int:
@@ -183,10 +195,29 @@ class Machine:
     def _connected(self, event: Connected) -> list[Command]:
         self.account.connected, self.account.rtt = self._since(event.at), event.rtt
         hello = self.dialogue.open()
-        self.account.hello_sent, self.account.hello_length = self._since(event.at), len(hello)
+        self.account.hello_sent = self._since(event.at)
         self.state = self.account.stage = "speaking"
-        self._said(event.at)
-        return [Send(hello)]
+        if isinstance(hello, bytes):
+            self.account.hello_length = len(hello)
+            self._said(event.at)
+            return [Send(hello)]
+        self.account.hello_length = sum(len(s.data) for s in hello.segments)
+        self._pieces = list(hello.segments)
+        return self._next_pieces(event.at, acknowledged=True)
+
+    def _next_pieces(self, at: int, *, acknowledged: bool) -> list[Command]:
+        """The pieces of the hello whose turn has come. acknowledged: all that was sent so far is."""
+        commands: list[Command] = []
+        while self._pieces and self.state == "speaking":
+            piece = self._pieces[0]
+            if (piece.await_ack and not acknowledged) or at < self._due:
+                break
+            commands.append(Send(piece.data, boundary=True, urgent=piece.urgent))
+            del self._pieces[0]
+            acknowledged = False
+            self._said(at)
+            self._due = at + _ns(self._pieces[0].delay) if self._pieces else 0
+        return commands
 
     def _said(self, at: int) -> None:
         self._sent, self._retransmissions_when_sent, self._unacknowledged = at, self.account.retransmissions, True
@@ -240,7 +271,7 @@ class Machine:
             return []
         if not event.unacknowledged:
             if newly and self.state == "speaking":
-                if self.account.hello_acknowledged is None:
+                if self.account.hello_acknowledged is None and not self._pieces:
                     self.account.hello_acknowledged = self._since(event.at)
                 self._until = max(self._sent, self._last_heard) + _ns(self.pace.answer)
                 if self.account.answered is not None:
