@@ -4,20 +4,22 @@
 #   VENV=.venv                   where the environment goes
 #   DEMO='--box in-path-reset'   options for the demo
 #   TEST='tests/report -x'       options for pytest
+#   QUICK=1                      a benchmark of two minutes
 
 SHELL := /bin/sh
 PYTHON ?=
 VENV ?= .venv
 DEMO ?=
 SOAK ?=
+QUICK ?=
 TEST ?= -n auto
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check docs env lab-real soak clean
+.PHONY: help demo test check docs env lab-real soak bench bench-tools clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo ## probe boxes in a lab on this machine and name what they do
 	@$(BIN)/dpiprobe demo $(DEMO)
@@ -36,6 +38,13 @@ docs: $(VENV)/.installed-dev ## write the generated pages: signatures, features,
 soak: $(VENV)/.installed-dev ## the whole matrix, 30,000 innocents, a tenth of it in namespaces too; seeded, hours (SOAK='--jobs 4 --seed 7')
 	@mkdir -p build
 	@$(BIN)/dpiprobe lab matrix --full --innocents 30000 --namespaces 800 --json build/matrix.json --html build/matrix.html $(SOAK)
+
+bench: $(VENV)/.installed-dev ## dpiprobe beside cat, capinfos, tcptrace, ndpiReader, tshark, dpkt, scapy; writes docs/performance.md (QUICK=1 prints a short one)
+	@mkdir -p build
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--page docs/performance.md) --json build/bench.json
+
+bench-tools: ## as root on Debian: install the programs that bench measures beside
+	apt-get install -y --no-install-recommends coreutils wireshark-common tcptrace libndpi-bin tshark
 
 env: $(VENV)/.installed-dev ## create the environment for working on the project
 

@@ -1,6 +1,6 @@
 """Captures to measure with: any number of flows, made by numpy in seconds, the same bytes for the same arguments.
 
-    python bench/generate.py --flows 200000 --interfered 0.25 -o big.pcap
+    python -m tests.bench.generate --flows 200000 --interfered 0.25 -o big.pcap
 
 A capture holds TLS connections of many clients to servers that serve eight names each: handshake, a ClientHello of one or two segments,
 the server's records, a close; about 13 packets and 6 kB a flow, a fifth of the flows in IPv6. Blocked names meet one of KINDS. Clients ask
