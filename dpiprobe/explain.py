@@ -66,18 +66,21 @@ def explain(
 
 def explain_flows(
     flows: Flows, capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (),
-    server_side: Capture | None = None,
+    server_side: Capture | None = None, designated: bool | None = None,
 ) -> Explanation:  # fmt: skip
-    """Explain flows that are settled: those of a whole capture, or those of some of its clients (see `partition`), where `capture` holds no packets."""
+    """Explain flows that are settled: those of a whole capture, or those of some of its clients (see `partition`), where `capture` holds no packets.
+
+    designated: whether a plan or the caller fixes controls, where these flows alone do not tell
+    """
     observed = observe(flows)
     first = first_pass(database, observed, both_ends=server_side is not None)
     views = Views(observed)
     outcomes = [outcome_of(views(f)) for f in range(len(flows))]
     if plan is None:
-        plan, broken = _plan_of(capture)
+        plan, broken = plan_of(capture)
         capture = replace(capture, damage=[*capture.damage, broken]) if broken else capture
     roles = roles_of(flows, plan)
-    chosen = choose_controls(observed, outcomes, roles, controls)
+    chosen = choose_controls(observed, outcomes, roles, controls, designated)
     far = observe(settle(server_side.packets)) if server_side is not None else None
     ends = compare_ends(observed, far, outcomes) if far is not None else None
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends)))
@@ -88,7 +91,7 @@ def explain_flows(
     return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash, partners)
 
 
-def _plan_of(capture: Capture) -> tuple[Plan | None, str | None]:
+def plan_of(capture: Capture) -> tuple[Plan | None, str | None]:
     """The plan in a capture's comments; else why it cannot be used: the packets are worth an explanation without it."""
     try:
         return plan_in(capture.comments), None

@@ -14,8 +14,8 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dpiprobe"
 ROOMS = [
-    "wire", "capture", "tls", "flow", "observe", "signature", "plan", "verdict", "explain", "partition",
-    "cases", "report", "probe", "lab", "run", "campaign", "scale", "cli",
+    "wire", "capture", "tls", "flow", "observe", "signature", "plan", "verdict", "explain",
+    "cases", "report", "partition", "probe", "lab", "run", "campaign", "scale", "cli",
 ]
 EVERYWHERE = {"errors", "__init__"}
 LONGEST = 400  # lines; one concept a file

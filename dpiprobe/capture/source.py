@@ -52,7 +52,7 @@ class Source:
             first += more
         self.empty = not first
         self.plain = not first.startswith((GZIP, ZSTD, LZ4))
-        if large and self.plain and owned:
+        if large and self.descriptor() is not None:
             self._hash = hashlib.sha256()
             self._beside = Thread(target=self._hash_file, daemon=True)
             self._beside.start()
@@ -78,6 +78,15 @@ class Source:
             if step:
                 return step
         return b""
+
+    def descriptor(self) -> int | None:
+        """The descriptor of a plain file, from which any of its bytes can be read again; None for pipes and compressed captures."""
+        if not self.plain or not self._owned:
+            return None
+        try:
+            return self._raw.fileno() if self._raw.seekable() else None
+        except OSError:
+            return None
 
     def sha256(self) -> str:
         """Of the bytes as given, all of them: reads what is left."""

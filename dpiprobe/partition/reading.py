@@ -8,6 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from dpiprobe.capture.model import Capture
 from dpiprobe.capture.read import Reading
 from dpiprobe.flow import table_loop
 from dpiprobe.flow.flows import Flows
+from dpiprobe.flow.group import PORTS
 from dpiprobe.flow.packed import PACKED, regroup, sides_of, unpack
 from dpiprobe.flow.settle import settle_grouped
 from dpiprobe.flow.table import Directory, FlowTable
@@ -138,6 +140,14 @@ class Parts:
     def _read(self, place: int, size: int) -> bytes:
         assert self._file is not None
         return os.pread(self._file, size, place)
+
+    def endpoints(self) -> Iterator[tuple[tuple[bytes, int], tuple[bytes, int]]]:
+        """(client, server) of every flow, each as address and port."""
+        directory, known = self.directory, self.directory.conversations
+        for flow in np.flatnonzero(directory.number >= 0).tolist():
+            ends = [(self._addresses[int(key[flow]) // PORTS], int(key[flow]) % PORTS) for key in (known.low_key, known.high_key)]
+            client, server = ends if directory.client_low[flow] else reversed(ends)
+            yield client, server
 
     def close(self) -> None:
         """Let go of everything."""

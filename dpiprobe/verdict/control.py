@@ -38,12 +38,16 @@ NOT_A_FAILURE = frozenset({"aborted", "unseen"})
 """Outcomes that say nothing about whether a name works."""
 
 
-def choose_controls(observed: Observed, outcomes: Sequence[Outcome], roles: Sequence[str | None], names: Collection[str] = ()) -> Controls:
-    """Controls of every flow. `roles`: per flow, from a plan ("test", "control", "random-control") or None; `names`: fixed by the caller."""
+def choose_controls(
+    observed: Observed, outcomes: Sequence[Outcome], roles: Sequence[str | None], names: Collection[str] = (), designated: bool | None = None
+) -> Controls:
+    """Controls of every flow. `roles`: per flow, from a plan ("test", "control", "random-control") or None; `names`: fixed by the caller;
+    `designated`: whether anything fixes controls in the whole capture, where these flows are a part of it."""
     flows = observed.flows
     count = len(flows)
     fixed = frozenset(names)
-    designated = bool(fixed) or any(role is not None for role in roles)
+    if designated is None:
+        designated = bool(fixed) or any(role is not None for role in roles)
     worked: list[list[int]] = [[] for _ in range(count)]
     failed: list[list[int]] = [[] for _ in range(count)]
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)

@@ -14,7 +14,7 @@ from dpiprobe.flow.flows import TRIGGER_WORDS, Flows
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.model import Judgement
-from dpiprobe.verdict.names import NameJudgement, judge_name
+from dpiprobe.verdict.names import NAMED, NameJudgement, Trials, judge_name, trials_of
 
 FORMAT = "dpiprobe/1"
 
@@ -108,6 +108,13 @@ def group_names(
     flows: Flows, judgements: Sequence[Judgement], controls: Controls, planned: Mapping[int, str] | None = None
 ) -> list[NameJudgement]:
     """One judgement for each (server, name), in order of the first flow. `planned`: names that a plan meant flows to send, for those that sent none."""
+    return [judge_name([trials]) for trials in gather_names(flows, judgements, controls, planned)]
+
+
+def gather_names(
+    flows: Flows, judgements: Sequence[Judgement], controls: Controls, planned: Mapping[int, str] | None = None
+) -> list[Trials]:
+    """The trials of each (server, name) among these flows, in order of the first flow."""
     groups: dict[tuple[str, str | None], list[Judgement]] = {}
     for judgement in judgements:
         trigger = flows.triggers[judgement.flow]
@@ -119,7 +126,8 @@ def group_names(
         good = _union([controls.worked[j.flow] for j in members])
         bad = _union([controls.failed[j.flow] for j in members])
         names = sorted(n for n in {*map(named.__getitem__, good), *map(named.__getitem__, bad)} if n)
-        out.append(judge_name(server, name, members, {"names": names[:8], "ok": len(good), "failed": len(bad)}))
+        numbered = [(flows.label(j.flow) - 1, j) for j in members]
+        out.append(trials_of(server, name, numbered, {"names": names[:NAMED], "ok": len(good), "failed": len(bad)}))
     return out
 
 

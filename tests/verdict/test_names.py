@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dpiprobe.verdict.model import Judgement
-from dpiprobe.verdict.names import judge_name
+from dpiprobe.verdict.names import judge_name, trials_of
 
 
 def judged(*verdicts: str, confidence: str = "medium", controls: int = 3) -> tuple[str, str, dict[str, int]]:
@@ -13,7 +13,7 @@ def judged(*verdicts: str, confidence: str = "medium", controls: int = 3) -> tup
         Judgement(i, verdict=v, confidence=confidence, technique="rst" if v in ("blocked", "contested") else None)
         for i, v in enumerate(verdicts)
     ]
-    name = judge_name("198.51.100.20:443", "odd.example", trials, {"names": ["fine.example"], "ok": controls, "failed": 0})
+    name = judge_name([trials_of("198.51.100.20:443", "odd.example", list(enumerate(trials)), {"names": ["fine.example"], "ok": controls, "failed": 0})])
     return name.verdict, name.confidence, name.trials
 
 
@@ -40,4 +40,4 @@ def test_three_trials_with_a_working_control_are_high_confidence() -> None:
 
 def test_what_most_trials_show_speaks_before_what_one_does() -> None:
     trials = [Judgement(i, verdict="blocked", confidence="high", technique=t) for i, t in enumerate(("rst", "data.blockpage", "data.blockpage"))]
-    assert judge_name("198.51.100.20:443", "odd.example", trials, {}).lead.technique == "data.blockpage"
+    assert judge_name([trials_of("198.51.100.20:443", "odd.example", list(enumerate(trials)), {})]).lead.technique == "data.blockpage"

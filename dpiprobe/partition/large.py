@@ -1,0 +1,146 @@
+"""A capture that is too large to be held: read once, explained part by part, with the records that it would have as a whole.
+
+Rules of this file:
+- `explain_large` says None where a capture is small; then `read_capture` and `explain` do the work, with the same result.
+- Records come in the order of design section 7; which part a flow was in does not show.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dpiprobe import __version__
+from dpiprobe.capture.model import Capture
+from dpiprobe.capture.read import Reading
+from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
+from dpiprobe.explain import plan_of
+from dpiprobe.partition.evaluate import Record, Said, Settings, evaluate
+from dpiprobe.partition.reading import Loops, Parts, read_parts
+from dpiprobe.partition.workers import Lines, spread
+from dpiprobe.plan.plan import Plan, trials_by_endpoint
+from dpiprobe.report.jsonl import line
+from dpiprobe.signature.database import Database
+from dpiprobe.verdict.names import NameJudgement, Trials, judge_name
+from dpiprobe.verdict.records import capture_record, endpoint, name_record
+
+LARGE = 24 << 20
+"""Bytes of a plain capture from which numba's start of 0.5 s is repaid (our own measurement; some 50,000 packets)."""
+PACKED_LARGE = 6 << 20
+"""The same of a compressed one."""
+CHUNK = 8 << 20
+"""Bytes read at once."""
+
+
+class LargeExplanation:
+    """What was found out about a large capture. `partners`: as in `Explanation`, which has a server side and this has none."""
+
+    partners: int | None = None
+
+    def __init__(self, capture: Capture, said: Said, lines: Lines, database: str) -> None:
+        self.capture = capture
+        self.said = said
+        self.names = _names(said.trials)
+        self._lines = lines
+        self._database = database
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """All records; flows only where lines were asked for."""
+        for text in self._lines:
+            yield json.loads(text)
+        yield from self.closing()
+
+    def lines(self) -> Iterator[bytes]:
+        """The same as lines."""
+        yield from self._lines
+        for record in self.closing():
+            yield line(record).encode() + b"\n"
+
+    def closing(self) -> Iterator[Record]:
+        """The records behind those of flows: names, then the capture."""
+        for name in self.names:
+            yield name_record(self.capture.name, name)
+        yield capture_record(self.capture, __version__, self._database)
+
+    def telling(self) -> Iterator[Record]:
+        """Flow records that a summary shows something of, in order."""
+        yield from sorted(self.said.telling.values(), key=lambda record: int(record["flow"]))
+
+    def close(self) -> None:
+        """Let go of temporary files."""
+        self._lines.close()
+
+
+def is_large(path: str | Path) -> bool:
+    """Whether a file is worth the large way."""
+    try:
+        size = Path(path).stat().st_size
+        if size < PACKED_LARGE:
+            return False
+        with Path(path).open("rb") as file:
+            packed = file.read(4).startswith((GZIP, ZSTD, LZ4))
+    except OSError:
+        return False
+    return size >= (PACKED_LARGE if packed else LARGE)
+
+
+def compiled_loops() -> Loops | None:
+    """The loops as machine code; None without numba."""
+    from dpiprobe.capture import walk
+    from dpiprobe.flow import table_loop
+    from dpiprobe.wire import loop
+    from dpiprobe.wire.compiled import compiled
+
+    made = compiled(loop), compiled(table_loop), compiled(walk)
+    return Loops(*made) if all(made) else None
+
+
+def explain_large(
+    path: str | Path, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True, interesting: bool = False,
+    jobs: int = 1, loops: Loops | None = None, buckets: int | None = None, memory: int | None = None, chunk: int = CHUNK,
+) -> LargeExplanation:  # fmt: skip
+    """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `spread`."""
+    stream = open_source(path, name, large=True)
+    file = stream.descriptor()
+    again = os.dup(file) if file is not None else None
+    try:
+        used = loops or compiled_loops() or Loops()
+        with Reading(stream, used.walk, chunk) as reading:
+            parts = read_parts(reading, used, memory=memory, file=again, **({} if buckets is None else {"buckets": buckets}))
+        try:
+            plan, broken = plan_of(parts.capture)
+            capture = replace(parts.capture, damage=[*parts.capture.damage, broken]) if broken else parts.capture
+            settings = Settings(database, plan, controls, bool(controls) or _in_plan(parts, plan), lines, interesting)
+
+            def work(bucket: int) -> Said:
+                return evaluate(parts, bucket, settings)
+
+            said, written = spread(parts.buckets(), work, jobs)
+        finally:
+            parts.close()
+    finally:
+        if again is not None:
+            os.close(again)
+    return LargeExplanation(capture, said, written, database.hash)
+
+
+def _in_plan(parts: Parts, plan: Plan | None) -> bool:
+    """Any flow of the capture is a trial of its plan."""
+    if plan is None:
+        return False
+    trials: dict[Any, Any] = trials_by_endpoint(plan)
+    ends = parts.endpoints()
+    return any((endpoint(*client), endpoint(*server)) in trials for client, server in ends)
+
+
+def _names(trials: list[Trials]) -> list[NameJudgement]:
+    """One judgement for each (server, name), in order of the first flow."""
+    groups: dict[tuple[str, str | None], list[Trials]] = {}
+    for one in trials:
+        groups.setdefault((one.server, one.server_name), []).append(one)
+    return sorted((judge_name(parts) for parts in groups.values()), key=lambda name: name.flows[0])
