@@ -29,7 +29,7 @@ _CHALLENGE_GAP = 500_000_000  # ns between challenge ACKs (Linux: tcp_invalid_ra
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Four bytes and a port."""
+    """Four or sixteen bytes and a port."""
 
     ip: bytes
     port: int
@@ -59,7 +59,7 @@ class Endpoint:
         self.repairing = False  # a loss was noticed: holes up to `recover` are filled one acknowledgement at a time (RFC 6582)
         self.rto, self.tries, self.timer = _RTO_FIRST, 0, 0
         self.srtt, self.rttvar = 0, 0
-        self.mss = MSS
+        self.mss = MSS if len(local.ip) == 4 else MSS - 20  # RFC 8200 section 3: the header is that much longer
         self.retransmissions = 0
         self.delays_acks = self.stampless = False
         self.quick, self.owed, self.ack_timer = _QUICK_ACKS, 0, 0

@@ -145,7 +145,7 @@ def carry_out(task: Task, all_boxes: Boxes, repetitions: int = 3) -> virtual.Vir
     server = virtual.ServerSide(certificates="one") if "mitm" in all_boxes.truths[task.name].techniques else None
     block, what = all_boxes.blocks[task.name], all_boxes.truths[task.name]
     return virtual.run(
-        lambda rng: boxes.make(block, [virtual.BLOCKED], [topology.SERVER], rng, real_tls=False), where, task.random_seed,
+        lambda rng: boxes.make(block, [virtual.BLOCKED], [topology.SERVER, topology.SERVER6], rng, real_tls=False), where, task.random_seed,
         repetitions=repetitions, port=80 if what.http else 443, server=server,
     )  # fmt: skip
 

@@ -86,6 +86,9 @@ def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:
         return frozenset({"rst.rewrite"} if emulation.rewrite.flags & _RST else {"fin"})
     if address:
         sends = {_kind_of(send).split(".", maxsplit=1)[0] for send in emulation.send}
+        if emulation.trigger.kind == "syn_ack" and not dropped and "rst" in sends:
+            # they come on the heels of the SYN/ACK: before the hello, or beside it (design section 4: `address` is where no trigger was sent)
+            return frozenset({"address.rst", "rst.on-path"})
         if not dropped and all(send.flags & _RST and not send.flags & _ACK for send in emulation.send):
             # a client that waits for a SYN/ACK ignores it (RFC 9293 section 3.10.7.3), and goes on to the hello
             return frozenset({"address.rst", "rst.on-path"})
@@ -96,6 +99,8 @@ def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:
         told = {kind for kind in told if kind.startswith("data")}
     elif any(kind.startswith("rst") for kind in told):
         told = {kind for kind in told if kind.startswith("rst")}
+    if told and dropped and all(send.to == ("server",) for send in emulation.send):
+        return frozenset({*told, "drop.hello"})  # all that the client gets of it is silence
     if told:
         return frozenset(told)
     if emulation.throttle is not None:

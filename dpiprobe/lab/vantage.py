@@ -1,9 +1,8 @@
-"""What happens to packets between hosts and captures: hops, address translation, TTLs made alike, merged segments, IPv6 headers. Pure.
+"""What happens to packets between hosts and captures: hops, address translation, TTLs made alike, merged segments. Pure.
 
 Rules of this file:
-- Bytes in, bytes out, checksums right. What is no whole IPv4/TCP packet passes unchanged where a function is for TCP.
-- IPv6: the run itself takes place in IPv4; a capture of version 6 shows the same segments behind IPv6 headers, ICMP errors as ICMPv6 (RFC 4443).
-  That is what a box that acts alike in IPv6 would show; a box's own IP ID and DF have no place there.
+- Bytes in, bytes out, checksums right. What is no whole TCP packet passes unchanged where a function is for TCP.
+- IPv4 and IPv6 alike; translation is of IPv4 alone.
 """
 
 from __future__ import annotations
@@ -13,20 +12,19 @@ from struct import Struct
 
 from dpiprobe.lab import segment
 from dpiprobe.lab.segment import ACK, FIN, PSH, RST, SYN, Segment
-from dpiprobe.wire.build import icmpv6, ipv6, tcp_packet
-from dpiprobe.wire.packets import ICMPV6
+from dpiprobe.wire.packets import ICMP, ICMPV6
 
 Frames = list[tuple[int, bytes]]  # (time in ns, IP packet), in order of time
 
 _SUM = Struct("!H")
 _GRO_GAP = 200_000  # ns between segments that a card puts together: one interrupt's worth (the lab's own number)
 _GRO_MOST = 65_000  # bytes of a merged packet, below IP's 65,535
-# RFC 4443 sections 3.1 and 3.3
-_ICMPV6_CODES = {(3, 0): (1, 0), (3, 1): (1, 3), (3, 3): (1, 4), (3, 9): (1, 1), (3, 10): (1, 1), (3, 13): (1, 1), (11, 0): (3, 0)}
 
 
 def forward(packet: bytes, hops: int) -> bytes | None:
     """The packet `hops` routers further, None where its TTL ends before (RFC 1624 keeps the checksum right)."""
+    if packet[0] >> 4 == 6:
+        return segment.decrement_ttl(packet, hops)
     if packet[8] <= hops:
         return None
     total = _SUM.unpack_from(packet, 10)[0] + (hops << 8)
@@ -34,17 +32,17 @@ def forward(packet: bytes, hops: int) -> bytes | None:
 
 
 def with_ttl(packet: bytes, ttl: int) -> bytes:
-    """The packet with this TTL."""
+    """The packet with this TTL or hop limit."""
+    if packet[0] >> 4 == 6:
+        return segment.with_ttl(packet, ttl)
     total = _SUM.unpack_from(packet, 10)[0] + (packet[8] - ttl << 8)
     return packet[:8] + bytes((ttl, packet[9])) + _SUM.pack((total & 0xFFFF) + (total >> 16)) + packet[12:]
 
 
 def clamp_mss(packet: bytes, mss: int) -> bytes:
     """A SYN with its MSS option written down to `mss`, as routers in front of tunnels do."""
-    if packet[9] != 6 or not packet[33] & SYN:
-        return packet
-    seen = segment.parse(packet)
-    if seen is None or seen.options[:2] != b"\x02\x04" or int.from_bytes(seen.options[2:4], "big") <= mss:
+    seen = segment.parse(packet) if packet[33 if packet[0] >> 4 == 4 else 53] & SYN else None
+    if seen is None or not seen.flags & SYN or seen.options[:2] != b"\x02\x04" or int.from_bytes(seen.options[2:4], "big") <= mss:
         return packet
     return segment.build(replace(seen, options=seen.options[:2] + _SUM.pack(mss) + seen.options[4:]))
 
@@ -100,31 +98,15 @@ def merge(frames: Frames) -> Frames:
     return [(at, item if isinstance(item, bytes) else segment.build(item)) for at, item in out]
 
 
-def as_ipv6(frames: Frames, addresses: dict[bytes, bytes]) -> Frames:
-    """The capture with IPv6 headers; `addresses` maps each IPv4 address to its IPv6 one."""
-    out: Frames = []
-    for at, packet in frames:
-        changed = _ipv6(packet, addresses)
-        if changed is not None:
-            out.append((at, changed))
-    return out
-
-
-def _ipv6(packet: bytes, addresses: dict[bytes, bytes]) -> bytes | None:
-    source, destination = addresses[packet[12:16]], addresses[packet[16:20]]
-    seen = segment.parse(packet)
-    if seen is not None:
-        return tcp_packet(
-            source, destination, seen.source_port, seen.destination_port, seq=seen.seq, ack=seen.ack, flags=seen.reserved << 9 | seen.flags,
-            window=seen.window, options=seen.options, payload=seen.payload, ttl=seen.ttl, tos=seen.tos,
-        )  # fmt: skip
-    start = (packet[0] & 15) * 4
-    kind = _ICMPV6_CODES.get((packet[start], packet[start + 1])) if packet[9] == 1 else None
-    if kind is None:
+def unreachable_from(packet: bytes) -> int | None:
+    """The source port of the segment that an ICMP destination unreachable quotes (RFC 792, RFC 4443 section 3.1); None for any other packet."""
+    six = packet[0] >> 4 == 6
+    start = 40 if six else (packet[0] & 15) * 4
+    protocol, kind = (packet[6], 1) if six else (packet[9], 3)
+    at = start + 8 + (40 if six else 20)
+    if protocol != (ICMPV6 if six else ICMP) or len(packet) < at + 4 or packet[start] != kind:
         return None
-    quoted = packet[start + 8 :]
-    body = ipv6(addresses[quoted[12:16]], addresses[quoted[16:20]], quoted[9], quoted[(quoted[0] & 15) * 4 :], hop_limit=quoted[8])
-    return ipv6(source, destination, ICMPV6, icmpv6(source, destination, *kind, 0, body), hop_limit=packet[8])
+    return int.from_bytes(packet[at : at + 2], "big")
 
 
 def no_socket_reset(seen: Segment, ttl: int = 64) -> bytes | None:

@@ -38,10 +38,9 @@ EPOCH = 1_767_225_600_000_000_000
 ALLOWED, BLOCKED = "allowed.example", "blocked.example"
 _TAIL = 1_000_000_000  # ns the captures go on after the last trial
 _LONGEST = 120_000_000_000  # ns a trial may last; the state machine ends it long before
-CLIENT, SERVER, OUTSIDE = address(topology.CLIENT), address(topology.SERVER), address("198.18.3.77")
-IN_IPV6 = {
-    CLIENT: address("2001:2::1:2"), SERVER: address("2001:2::4:2"), OUTSIDE: address("2001:2::3:77"), address(topology.BOX): address("2001:2::2:2"),
-}  # RFC 5180 section 8: 2001:2::/48 is for benchmarks, as 198.18.0.0/15 is in IPv4  # fmt: skip
+OUTSIDE = address(topology.OUTSIDE)
+HOSTS = {4: (topology.CLIENT, topology.SERVER), 6: (topology.CLIENT6, topology.SERVER6)}
+"""Client and server by the IP version of a condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,8 @@ class World:
         self.shut = Bursts(Burst(*(ms * MS for ms in self.server.closed)), rng) if self.server.closed else None
         self.arrivals: list[int] = []
         self.limited_until = 0
-        self.translator = vantage.Translator(CLIENT, OUTSIDE) if condition.nat else None
+        self.client_address, self.server_address = (address(text) for text in HOSTS[condition.version])
+        self.translator = vantage.Translator(self.client_address, OUTSIDE) if condition.nat else None
         self.lanes = lanes(condition, rng)
 
     # ---- time
@@ -204,10 +204,8 @@ class World:
 
     def _icmp_at_client(self, packet: bytes) -> None:
         """An ICMP error: fatal while connecting, soft once connected (RFC 5461 section 2.1; Linux)."""
-        start = (packet[0] & 15) * 4
-        if packet[9] != 1 or packet[start] != 3 or len(packet) < start + 32:
-            return
-        visit = self.visits.get(int.from_bytes(packet[start + 28 : start + 30], "big"))
+        port = vantage.unreachable_from(packet)
+        visit = None if port is None else self.visits.get(port)
         if visit is not None and visit.end.state == "syn_sent":
             visit.unreachable, visit.end.dead, visit.end.timer = True, True, 0
             self._serve_client(visit)
@@ -259,9 +257,7 @@ class World:
         return how if self.now < self.limited_until else None
 
     def _accept(self, key: tuple[bytes, int], seen: Segment) -> tuple[Endpoint, Service]:
-        end = Endpoint(Address(SERVER, seen.destination_port), Address(*key), self.rng, self.server.ttl)
-        if self.condition.version == 6:
-            end.mss = 1440
+        end = Endpoint(Address(self.server_address, seen.destination_port), Address(*key), self.rng, self.server.ttl)
         end.delays_acks = True
         if self.server.front_ttl is not None:
             end.ttl = self.server.front_ttl
@@ -299,7 +295,8 @@ def run(
     """
     rng = random.Random(seed)
     world = World(make_box(rng), condition, server or ServerSide(), port, body, rng)
-    where = endpoint(topology.SERVER, port)
+    client, served = HOSTS[condition.version]
+    where = endpoint(served, port)
     plan = design(where, [BLOCKED], control=ALLOWED, repetitions=repetitions, seed=rng.getrandbits(31), pace=pace or Pace())
     ports = rng.sample(range(32_768, 60_999), len(plan.trials))  # Linux: ip_local_port_range
     past: list[Past] = []
@@ -313,37 +310,21 @@ def run(
             world.run_until(world.now + round(wait.seconds * 1e9))
         began = world.now
         made += 1
-        end = Endpoint(Address(CLIENT, source), Address(SERVER, port), rng)
+        end = Endpoint(Address(world.client_address, source), Address(world.server_address, port), rng)
         end.delays_acks = True
-        if condition.version == 6:
-            end.mss = 1440
         visit = Visit(trial, dialogue(plan, trial, port, body), end, world.now, plan.pace)
         world.visit(visit)
         world.run_until(world.now + _LONGEST, visit.is_finished)
         past.append(Past(trial.role, visit.said.worked))
     world.run_until(world.now + _TAIL)
     frames = _view(world.seen["client"], condition), _view(world.seen["server"], condition)
-    plan = _in_version(plan.with_clients([endpoint(topology.CLIENT, source) for source in ports]), condition.version, port)
+    plan = plan.with_clients([endpoint(client, source) for source in ports])
     return VirtualRun(_capture("client", frames[0]), _capture("server", frames[1]), plan, world.box.events, made, frames)
 
 
 def _view(frames: Frames, condition: Condition) -> Frames:
     """The packets of one end as a capture there shows them."""
-    if condition.merged:
-        frames = vantage.merge(frames)
-    return vantage.as_ipv6(frames, IN_IPV6) if condition.version == 6 else frames
-
-
-def _in_version(plan: Plan, version: int, port: int) -> Plan:
-    if version == 4:
-        return plan
-    from dataclasses import replace
-    from ipaddress import ip_address
-
-    server = endpoint(str(ip_address(IN_IPV6[SERVER])), port)
-    client = str(ip_address(IN_IPV6[CLIENT]))
-    trials = tuple(replace(t, server=server, client=endpoint(client, int((t.client or ":0").rpartition(":")[2]))) for t in plan.trials)
-    return replace(plan, server=server, target=server, trials=trials)
+    return vantage.merge(frames) if condition.merged else frames
 
 
 def _capture(name: str, frames: Frames) -> Capture:

@@ -10,9 +10,9 @@ import pytest
 
 from dpiprobe.errors import UsageError
 from dpiprobe.lab.conditions import CONDITIONS, condition
-from dpiprobe.lab.stretches import lanes
 from dpiprobe.lab.plain import from_plain, to_plain
 from dpiprobe.lab.session import Lab
+from dpiprobe.lab.stretches import lanes
 from tests.lab.scene import Seen, packets, pressure, visit
 
 HERE = pytest.mark.usefixtures("lab_here")

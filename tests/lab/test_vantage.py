@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,22 +67,23 @@ def test_segments_that_follow_at_once_are_merged_and_others_are_not() -> None:
     assert merged[0][1].flags == ACK | PSH
 
 
-def test_ipv6_has_the_segment_and_neither_id_nor_df() -> None:
-    six = {HERE: address("2001:db8::1"), THERE: address("2001:db8::2")}
-    ((at, shown),) = vantage.as_ipv6([(5, packet(b"hello", ttl=61, ipid=77))], six)
-    parsed = parse_packet(shown)
-    assert parsed is not None
-    assert (at, parsed.version, parsed.payload, parsed.ttl, parsed.ip_id, parsed.df, parsed.seq) == (5, 6, b"hello", 61, -1, -1, 1)
+def test_hop_limits_fall_and_are_made_alike_in_ipv6_too() -> None:
+    one, two = address("2001:db8::1"), address("2001:db8::2")
+    sent = segment.build(Segment(one, two, 40_000, 443, 1, 2, ACK, payload=b"hello", ttl=3))
+    further = vantage.forward(sent, 2)
+    assert further is not None and vantage.forward(further, 1) is None
+    alike = parse_packet(vantage.with_ttl(further, 251))
+    assert alike is not None
+    assert (alike.version, alike.payload, alike.ttl, parse_packet(further).ttl) == (6, b"hello", 251, 1)  # type: ignore[union-attr]
 
 
-def test_icmp_errors_become_icmpv6() -> None:
-    six = {HERE: address("2001:db8::1"), THERE: address("2001:db8::2"), FRONT: address("2001:db8::9")}
-    error = segment.icmp_error(FRONT, HERE, 3, 13, packet(b"hello"))
-    ((_, shown),) = vantage.as_ipv6([(0, error)], six)
-    parsed = parse_packet(shown)
-    assert parsed is not None
-    assert (parsed.version, parsed.icmp_type, parsed.icmp_code) == (6, 1, 1)
-    assert parsed.quote[8:24] == six[HERE]
+@pytest.mark.parametrize(("here", "there", "box"), [("198.18.1.2", "198.18.4.2", "198.18.2.2"), ("2001:2::1:2", "2001:2::4:2", "2001:2::2:2")])
+def test_an_unreachable_tells_whose_connection_it_is_about(here: str, there: str, box: str) -> None:
+    syn = segment.build(Segment(address(here), address(there), 40_123, 443, 1, 0, segment.SYN))
+    error = segment.icmp_error(address(box), address(here), 3, 13, syn)
+    assert vantage.unreachable_from(error) == 40_123
+    assert vantage.unreachable_from(segment.time_exceeded(syn, address(box))) is None
+    assert vantage.unreachable_from(syn) is None
 
 
 def test_a_kernel_answers_what_no_socket_waits_for() -> None:
