@@ -7,7 +7,10 @@ import pytest
 from tests.tls.vary.wire import ALPN, CIPHERS, EMS, FORMATS, GROUPS, SIGNATURES, payloads, sni, wire
 
 TLS_1_2 = [EMS, sni(), GROUPS, FORMATS, SIGNATURES, ALPN]  # what is left of the extensions where 1.2 is the highest version
-CENFUZZ_1_2 = """0005 000a 002f 0035 003c 009c 009d c007 c009 c00a c011 c012 c013 c014 c023 c027 c02f c02b c030 c02c cca8 cca9""".split()
+CENFUZZ_1_2 = [
+    "0005", "000a", "002f", "0035", "003c", "009c", "009d", "c007", "c009", "c00a", "c011",
+    "c012", "c013", "c014", "c023", "c027", "c02f", "c02b", "c030", "c02c", "cca8", "cca9",
+]  # fmt: skip
 CENFUZZ_1_3 = ["1301", "1302", "1303"]
 
 EXPECTED: dict[str, bytes] = {

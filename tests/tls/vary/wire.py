@@ -8,6 +8,7 @@ The hello that everything starts from asks for `www.blocked.example`. Places in 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from dpiprobe.tls.hello import ClientHello, parse
@@ -58,7 +59,7 @@ def records(data: bytes, *ends: int, version: str = "0301") -> list[bytes]:
     """The message in records that end at these offsets and at its end."""
     places = [0, *ends, len(data)]
     return [
-        b"\x16" + bytes.fromhex(version) + (b - a).to_bytes(2, "big") + data[a:b] for a, b in zip(places[:-1], places[1:], strict=True)
+        b"\x16" + bytes.fromhex(version) + (b - a).to_bytes(2, "big") + data[a:b] for a, b in itertools.pairwise(places)
     ]
 
 
@@ -76,7 +77,7 @@ def cuts(*places: int, stream: bytes | None = None) -> list[bytes]:
     """The hello (or another stream) cut at these places."""
     whole = wire() if stream is None else stream
     edges = [0, *places, len(whole)]
-    return [whole[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [whole[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def base() -> ClientHello:
