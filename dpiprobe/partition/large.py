@@ -55,8 +55,12 @@ class LargeExplanation:
             yield json.loads(text)
         yield from self.closing()
 
+    def flow_lines(self) -> Iterator[bytes]:
+        """The lines of the flows."""
+        yield from self._lines
+
     def lines(self) -> Iterator[bytes]:
-        """The same as lines."""
+        """All records as lines."""
         yield from self._lines
         for record in self.closing():
             yield line(record).encode() + b"\n"

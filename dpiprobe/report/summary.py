@@ -66,6 +66,14 @@ class _Told:
 _KEPT = ("technique", "signature", "position", "confidence", "because", "could_be", "reasons", "mechanism")
 
 
+def summary_of(flows: Counter[str], signatures: Counter[str], telling: Iterable[Record], closing: Iterable[Record]) -> Summary:
+    """The summary of one capture whose flows were counted elsewhere. `telling`: of each (server, name) and verdict the first flow's record, in
+    order · `closing`: the records of names and of the capture"""
+    current = next(summaries([*telling, *closing]))
+    current.flows, current.signatures = flows, signatures
+    return current
+
+
 def summaries(records: Iterable[Record]) -> Iterator[Summary]:
     """One summary a capture; captures are ended by their `kind: capture` line, and a last one may lack it."""
     current = Summary()

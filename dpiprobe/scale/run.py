@@ -79,7 +79,7 @@ def _at_once(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[
     database = signatures(options.signatures, options.database, options.tool)
     alone = len(inputs) == 1
     for place, given in enumerate(inputs):
-        result = explain_one(place, given, options, database, plan.write, raw=options.form == "table", bare=alone)
+        result = explain_one(place, given, options, database, plan.write, raw=options.form == "table", bare=alone, cores=plan.jobs or cores())
         plan.on_done([result])
         yield result
 

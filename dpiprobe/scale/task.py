@@ -12,6 +12,7 @@ import functools
 import os
 import tempfile
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -100,15 +101,18 @@ def run_task(task: Task, options: Options) -> list[Result]:
 
 def explain_one(
     place: int, given: Input, options: Options, database: Database, write: Callable[[bytes], Any], *, raw: bool = False,
-    take: Callable[[Records], None] | None = None, bare: bool = False,
+    take: Callable[[Records], None] | None = None, bare: bool = False, cores: int = 1,
 ) -> Result:
     """Explain one capture.
 
     write: gets the JSON lines as they come · raw: no lines but a summary · take: gets the records instead of either
-    bare: an error of this program's own is raised, not noted
+    bare: an error of this program's own is raised, not noted · cores: processes that one large capture may be spread over
     """
     result = Result(place, given.name, given.size)
     try:
+        if options.server_side is None and _is_large(given):
+            _explain_large(given, options, database, write, result, raw, take, cores)
+            return result
         explanation = explain_file(given, database=database, controls=options.controls, server_side=options.server_side)
         asked: set[str] = set()
         records = _watched(result.tally.watch(explanation.records), result, options.fail_on, asked)
@@ -145,6 +149,46 @@ def explain_file(given: Input, *, database: Database, controls: tuple[str, ...],
     capture = _read(given.name, given)
     other = None if server_side is None else _read(server_side)
     return explain(capture, database=database, controls=controls, server_side=other)
+
+
+def _is_large(given: Input) -> bool:
+    """A local file that is worth reading in parts."""
+    from dpiprobe.partition.large import is_large
+
+    return given.key != "-" and not is_url(given.key) and is_large(given.key)
+
+
+def _explain_large(
+    given: Input, options: Options, database: Database, write: Callable[[bytes], Any], result: Result, raw: bool,
+    take: Callable[[Records], None] | None, cores: int,
+) -> None:  # fmt: skip
+    """The same for a capture that is explained in parts: counts come from the parts, lines as they stand."""
+    from dpiprobe.partition.large import explain_large
+
+    explanation = explain_large(
+        given.key, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores
+    )
+    try:
+        said, names = explanation.said, explanation.names
+        for counted in ("verdicts", "techniques", "signatures"):
+            getattr(result.tally, "flows" if counted == "verdicts" else counted).update(getattr(said, counted))
+        result.hits = sum(said.verdicts[word] for word in options.fail_on) + sum(name.verdict in options.fail_on for name in names)
+        closing = result.tally.watch(explanation.closing())
+        result.sha256 = explanation.capture.sha256
+        result.unused = tuple(name for name in options.controls if name.lower() not in said.asked)
+        if take is not None:
+            take(explanation.records)
+            deque(closing, maxlen=0)
+        elif raw:
+            from dpiprobe.report.summary import summary_of
+
+            result.summaries = [summary_of(said.verdicts, said.signatures, explanation.telling(), closing)]
+        else:
+            for text in explanation.flow_lines():
+                write(text)
+            _write_lines(closing, write)
+    finally:
+        explanation.close()
 
 
 def _read(name: str, given: Input | None = None) -> Any:
