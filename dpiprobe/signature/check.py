@@ -19,6 +19,7 @@ from dpiprobe.signature.model import VERBS, Signature
 from dpiprobe.signature.reader import read_folder
 from dpiprobe.signature.tombstones import FILE, Tombstone, check_tombstones, read_tombstones
 from dpiprobe.signature.values import suggestion
+from dpiprobe.signature.words import TRIGGER_KINDS
 from dpiprobe.signature.yaml_strict import Document
 from dpiprobe.wire.packets import RST
 
@@ -83,7 +84,7 @@ def _promises(signature: Signature, document: Document) -> list[str]:
                       ("seen", str(signature.seen)), ("references", " ".join(signature.references))):  # fmt: skip
         if "TODO" in text:
             problems.append(f"{at((key,))}: {key} still says TODO; say it, or the signature helps nobody")
-    if signature.emulate is None:
+    if signature.emulate is None and signature.trigger.kinds != (TRIGGER_KINDS["quic_initial"],):  # the lab's boxes read no QUIC
         problems.append(f"{at(())}: no `emulate` block; say how the lab's box behaves to be this")
     return problems
 

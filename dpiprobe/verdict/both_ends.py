@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, SERVER, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, QUIC_INITIAL, SERVER, UNKNOWN
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.evidence import content_technique
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
+from dpiprobe.verdict.quic import copies_of_the_hello
 from dpiprobe.verdict.silence import LEAST_MTU
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import ACK, FIN, RST
@@ -41,10 +42,14 @@ def compare_ends(near: Observed, far: Observed, outcomes: Sequence[Outcome]) -> 
     partners = join(near, far)
     hellos = _hellos(far)
     out: dict[int, Ends] = {}
+    arrived = _initials(far)
     proxied = [f for f in range(len(near.flows)) if f not in partners and _relayed(near, f, hellos) is not None]
     for f in range(len(near.flows)):
         view = FlowView(near, f)
-        if f in partners:
+        if int(near.flows.trigger_kind[f]) == QUIC_INITIAL:
+            if outcomes[f].word == "silent" and arrived:
+                out[f] = _datagrams_on_the_way(view, far, arrived)
+        elif f in partners:
             out[f] = _pair(view, FlowView(far, partners[f]), outcomes[f])
         elif proxied or hellos:
             out[f] = _unpaired(view, far, hellos, proxied, outcomes[f])
@@ -242,6 +247,50 @@ def _rewritten(near: FlowView, far: FlowView, slot: int) -> bool:
         return False
     same = [s for s in far.server_words if far.packet(s, "seq") == seq and far.packet(s, "ip_id") == ident]
     return bool(same)
+
+
+def _initials(far: Observed) -> dict[bytes, int]:
+    """Datagrams that clients of QUIC conversations sent, as they came to the server -> the flow there: addresses may have changed, bytes have not."""
+    flows = far.flows
+    quic = [g for g in range(len(flows)) if int(flows.trigger_kind[g]) == QUIC_INITIAL]
+    return {flows.packets.payload(int(flows.row[s])): g for g in quic for s in flows.slots(g) if flows.origin[s] == CLIENT}
+
+
+def _datagrams_on_the_way(near: FlowView, far: Observed, arrived: dict[bytes, int]) -> Ends:
+    """Where Initials that nobody answered were lost: before the server, or its answer on the way back; else the server said nothing."""
+    copies = copies_of_the_hello(near)
+    found = [(s, arrived[body]) for s in copies if (body := near.payload(s)) in arrived]
+    ends = Ends(partner=found[0][1] if found else -1)
+    enough = len(copies) >= UNACKED_COPIES and near.when(copies[-1]) - near.when(copies[0]) >= UNACKED_SPAN
+    if found:
+        flows = far.flows
+        answers = [s for s in flows.slots(ends.partner) if flows.origin[s] == SERVER]
+        if answers and len(answers) >= UNACKED_COPIES:
+            ends.direction = "to-client"
+            reason = f"the server answered the Initial in packets {_list([flows.number(s) for s in answers])} of its capture; none reached the client"
+        elif answers:
+            return ends
+        else:
+            ends.cleared = f"the server's own capture shows that the Initial in packet {near.number(found[0][0])} reached it, and that it said nothing"
+            return ends
+    elif enough and _others_arrived(near, arrived, near.when(copies[0]), near.when(copies[-1])):
+        ends.direction = "to-server"
+        reason = f"{len(copies)} Initials left the client and none reached the server, while those of other conversations did before and after"
+    else:
+        return ends
+    ends.evidence.append(Evidence("lost-between-the-ends", "quic.drop", [copies[0], copies[-1]], reason, True, "high"))
+    return ends
+
+
+def _others_arrived(near: FlowView, arrived: dict[bytes, int], first: int, last: int) -> bool:
+    """Datagrams of the same client to the same port reached the server before and after this time."""
+    flows, f = near.flows, near.f
+    like = [
+        g for g in range(len(flows))
+        if g != f and flows.client[g] == flows.client[f] and flows.server[g] == flows.server[f] and flows.server_port[g] == flows.server_port[f]
+    ]  # fmt: skip
+    times = [flows.time(s) for g in like for s in flows.slots(g) if flows.origin[s] == CLIENT and flows.packets.payload(int(flows.row[s])) in arrived]
+    return any(t < first for t in times) and any(t > last for t in times)
 
 
 def _unpaired(near: FlowView, far: Observed, hellos: Hellos, proxied: list[int], outcome: Outcome) -> Ends:

@@ -153,10 +153,10 @@ class Excuses:
                 judgement.could_be.append("drop.answer")
             return
         if view.kind == QUIC_INITIAL:
-            judgement.because = "no-control"
+            judgement.because = because or "no-control"
             judgement.technique, judgement.techniques = "quic.drop", ["quic.drop"]
-            judgement.could_be += ["quic.drop", "udp-filtered"]
-            judgement.reasons.append("the Initial was never answered")
+            judgement.could_be += ["quic.drop", "udp-filtered", "server-policy"]
+            judgement.reasons += [e.reason for e in found if e.kind == "initials-unanswered"] or ["the Initial was never answered"]
             return
         judgement.because = because or ("ttl-limited" if view.ttl_limited else "no-control")
         drop = [e for e in found if e.kind == "hello-unacknowledged"]

@@ -20,6 +20,7 @@ from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps, standing_resets
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
+from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import punished, punishment_followed
 from dpiprobe.verdict.silence import dropped_hello, stalls
 from dpiprobe.verdict.throttle import slow_flows
@@ -28,8 +29,8 @@ from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
 
 FROM_BOTH_ENDS = frozenset({"not-sent-by-server", "not-sent-by-client", "lost-between-the-ends"})
 """Findings that know more of the box's place than the client's side shows."""
-FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing"})
-"""Findings about how a packet looks or when it came, which the server's own capture of that very packet overrules."""
+FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing", "initials-unanswered"})
+"""Findings about how a packet looks, when it came or that it was not answered, which the server's own capture of that very packet overrules."""
 
 BARE_TRIALS = 2
 """Trials in which an early reset must come that any host could have sent for a socket it does not know (a router that forgot the connection,
@@ -79,7 +80,9 @@ class Judge:
             for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
                 findings[f].append(evidence)
                 self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
-            for f, silence in stalls(group, self.outcomes, self.controls, self.view).items():
+            told = stalls(group, self.outcomes, self.controls, self.view)
+            told |= unanswered_initials(self.observed, group, self.outcomes, self.controls, self.view)
+            for f, silence in told.items():
                 if silence.evidence:
                     findings[f].append(silence.evidence)
                 if silence.because:

@@ -39,6 +39,13 @@ def _u_distribution(m: int, n: int) -> list[int]:
     return ways(m, n)
 
 
+def more_often(hits: int, trials: int, control_hits: int, control_trials: int) -> float:
+    """One-sided p value of Fisher's exact test that the trials have more hits than the controls."""
+    together, total = hits + control_hits, trials + control_trials
+    ways = comb(total, trials)
+    return sum(comb(together, k) * comb(total - together, trials - k) for k in range(hits, min(together, trials) + 1)) / ways
+
+
 def upper_bound(failures: int, trials: int, confidence: float = 0.95) -> float:
     """Clopper-Pearson upper bound of a rate (one-sided), by bisection on the exact binomial tail; logarithms, since the numbers leave a float's range."""
     tail = 1 - confidence

@@ -74,5 +74,5 @@ def position_of(technique: str) -> str:
     """What a technique says about the box's place."""
     if technique.endswith("on-path"):
         return "on-path"
-    inside = ("in-path", "rewrite", "drop.", "proxy", "mitm", "throttle", "residual.drop", "icmp")
+    inside = ("in-path", "rewrite", "drop.", "quic.drop", "proxy", "mitm", "throttle", "residual.drop", "icmp")
     return "in-path" if any(word in technique for word in inside) else "unknown"
