@@ -9,6 +9,7 @@ Rules of this file:
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import tempfile
 import traceback
@@ -31,6 +32,8 @@ Form = Literal["lines", "table", "parquet"]
 Records = Iterable[Mapping[str, Any]]
 SPOOL = 4 << 20
 """Bytes of lines that a worker holds in memory for one capture."""
+TOGETHER = 256
+"""Lines that are encoded and written at once."""
 FETCHED = 64 << 20
 """Bytes of a remote capture up to which one request fetches it whole; above, it is read in pieces."""
 
@@ -115,7 +118,11 @@ def explain_one(
             return result
         explanation = explain_file(given, database=database, controls=options.controls, server_side=options.server_side)
         asked: set[str] = set()
-        records = _watched(result.tally.watch(explanation.records), result, options.fail_on, asked)
+        records: Records = explanation.records
+        if options.form == "parquet":
+            records = result.tally.watch(records)
+        if options.form == "parquet" or options.fail_on or options.controls:
+            records = _watched(records, result, options.fail_on, asked)
         if options.interesting:
             records = (r for r in records if r.get("kind") != "flow" or r.get("verdict") != "ok")
         if take is not None:
@@ -246,8 +253,9 @@ def _watched(records: Records, result: Result, words: tuple[str, ...], asked: se
 def _write_lines(records: Records, write: Callable[[bytes], Any]) -> None:
     from dpiprobe.report.jsonl import lines
 
-    for line in lines(records):
-        write(line.encode())
+    text = lines(records)
+    while piece := "".join(itertools.islice(text, TOGETHER)):
+        write(piece.encode())
 
 
 def _no_op(_: bytes) -> None:
