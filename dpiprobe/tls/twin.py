@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import shake_256
 
@@ -36,15 +36,16 @@ def innocuous_twin(sending: Sending, seed: bytes, *, same_sum: bool = True) -> S
     places = free_places(hello) if hello is not None else []
     if hello is None or not places:
         raise UsageError("there is no name in this hello that a twin could change; give a hello with a server name of letters")
-    groups = _groups(sending, places) if same_sum else [[place] for place in places]
+    old = dict(zip(_sequences(sending, places), [stream[place] for place in places], strict=True))
+    groups = _groups(sending, old) if same_sum else [[place] for place in old]
     for attempt in range(_TRIES):
         drawn = shake_256(b"twin" + bytes((attempt,)) + stream + b"\0" + seed).digest(len(places))
         changes: dict[int, int] = {}
         for group in groups:
             noise, drawn = drawn[: len(group)], drawn[len(group) :]
-            changes.update(zip(group, _reshuffled([stream[i] for i in group], noise, keep_sum=same_sum), strict=True))
-        if any(stream[i] != new for i, new in changes.items()):
-            return Sending(tuple([_patched(s, changes) for s in sending.segments]))
+            changes.update(zip(group, _reshuffled([old[i] for i in group], noise, keep_sum=same_sum), strict=True))
+        if changes != old:
+            return Sending(tuple([_patched(s, old, changes) for s in sending.segments]))
     raise UsageError("these segments are too short to change the name and keep every checksum; ask for the twin with same_sum=False")
 
 
@@ -73,11 +74,28 @@ def _kind(byte: int) -> tuple[int, int] | None:
     return next((kind for kind in _KINDS if kind[0] <= byte <= kind[1]), None)
 
 
-def _groups(sending: Sending, places: Iterable[int]) -> list[list[int]]:
+def _sequences(sending: Sending, places: Iterable[int]) -> list[int]:
+    """Where places of the stream stand in sequence numbers: urgent bytes take one and are not read."""
+    urgent = sorted(s.offset + len(s.data) - 1 for s in sending.segments if s.urgent)
+    found: list[int] = []
+    for place in places:
+        for at in urgent:
+            place += at <= place  # noqa: PLW2901
+        found.append(place)
+    return found
+
+
+def _carries(segment: Segment, place: int, byte: int) -> bool:
+    """Whether the segment holds this byte of the stream (an overlap may hold another in its place)."""
+    at = place - segment.offset
+    return not segment.decoy and 0 <= at < len(segment.data) and segment.data[at] == byte
+
+
+def _groups(sending: Sending, old: Mapping[int, int]) -> list[list[int]]:
     """Places that lie in the same segments at offsets of the same parity."""
     groups: dict[tuple[tuple[int, int], ...], list[int]] = defaultdict(list)
-    for place in places:
-        inside = [(n, (place - s.offset) & 1) for n, s in enumerate(sending.segments) if 0 <= place - s.offset < len(s.data) and not s.decoy]
+    for place, byte in old.items():
+        inside = [(n, (place - s.offset) & 1) for n, s in enumerate(sending.segments) if _carries(s, place, byte)]
         groups[tuple(inside)].append(place)
     return list(groups.values())
 
@@ -96,11 +114,9 @@ def _reshuffled(old: list[int], noise: bytes, *, keep_sum: bool) -> list[int]:
     return new
 
 
-def _patched(segment: Segment, changes: dict[int, int]) -> Segment:
-    if segment.decoy:
-        return segment
+def _patched(segment: Segment, old: Mapping[int, int], changes: Mapping[int, int]) -> Segment:
     data = bytearray(segment.data)
     for place, new in changes.items():
-        if 0 <= place - segment.offset < len(data):
+        if _carries(segment, place, old[place]):
             data[place - segment.offset] = new
     return replace(segment, data=bytes(data))

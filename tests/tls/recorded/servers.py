@@ -147,7 +147,7 @@ def build_go_server(go: str, folder: Path) -> Path:
 @contextlib.contextmanager
 def go_server(program: Path, certificate: Path) -> Iterator[int]:
     """crypto/tls of Go. Tells the server name it saw once the handshake is finished."""
-    child = subprocess.Popen([program, certificate], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"GODEBUG": "tls10server=1"})
+    child = subprocess.Popen([program, certificate], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert child.stdout is not None
         yield int(child.stdout.readline())
