@@ -108,6 +108,8 @@ def _rendered(made: Varied, form: str, client: str | None, vary: tuple[str, ...]
     if form == "hex":
         return "".join([f"{s.data.hex()}\n" for s in made.sending.segments]).encode()
     if form == "pcap":
+        if not made.hello.records:
+            raise UsageError("this hello is QUIC's, a bare message, and no TCP connection carries it; ask for --hex, --raw or --json")
         import io
 
         from dpiprobe.report.hello_capture import write_hello_capture

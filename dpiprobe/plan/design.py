@@ -109,6 +109,8 @@ def _asked_hello(name: str, client: str, vary: Sequence[str], way: Way) -> dict[
     if way != "hello":
         raise UsageError("a whole handshake is this machine's TLS library's own; --client and --vary need --hello")
     made = Recipe(client, name, vary).make()
+    if not made.hello.records:
+        raise UsageError(f"{client} speaks QUIC, and a live run speaks TLS over TCP; choose another client")
     if not made.sending.in_order:
         odd = next(text for text in vary if not Recipe(client, name, [text]).make().sending.in_order)
         raise UsageError(f"{odd} needs a sender of raw packets, which a live run is not; choose one that sends in order, or build it with hello build --pcap")
