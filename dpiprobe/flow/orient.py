@@ -65,7 +65,10 @@ def client_speech(packets: Packets, row: Ints) -> Bools:
     first = arena[at]
     tcp = (packets.protocol[row] == TCP) & (captured >= 6)
     out = tcp & (first == 0x16) & (arena[at + 1] == 3) & (arena[at + 5] == 1)
-    for i in np.flatnonzero(tcp & (first >= 0x41) & (first <= 0x5A)).tolist():
+    capitals = tcp.copy()
+    for i in range(3):
+        capitals &= (arena[at + i] >= 0x41) & (arena[at + i] <= 0x5A)
+    for i in np.flatnonzero(capitals).tolist():
         out[i] = HTTP_REQUEST_START.match(packets.payload(int(row[i]))) is not None
     initial = np.where(arena[at + 1] == 0x6B, 0xD0, 0xC0)  # type 1 in version 2 (RFC 9369 section 3.2), 0 in version 1 (RFC 9000 section 17.2.2)
     out |= (packets.protocol[row] == UDP) & (captured >= 6) & (packets.payload_length[row] >= INITIAL_SIZE) & ((first & 0xF0) == initial)

@@ -56,7 +56,7 @@ def sides_of(words: Words) -> tuple[Ints, Ints]:
 
 
 def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np.bool_]) -> tuple[Grouped, npt.NDArray[np.bool_], Ints, Ints]:
-    """The grouping of a part's rows: (grouped, client_low, oriented_by, the capture's number of each flow, from 0).
+    """The grouping of a part's rows: (grouped, client_low, oriented_by, the table's number of each flow).
 
     flow: of each row by the table's number, of an ICMP error (`error`) the flow it quotes · rows of strays name their own conversation
     """
@@ -72,7 +72,7 @@ def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np
     grouped = Grouped(
         order, local[order], lower[order], joined[order], len(mine), known.low_key[mine], known.high_key[mine], known.transport[mine]
     )
-    return grouped, directory.client_low[mine], directory.oriented_by[mine], directory.number[mine]
+    return grouped, directory.client_low[mine], directory.oriented_by[mine], mine
 
 
 __all__ = ["PACKED", "regroup", "sides_of", "unpack"]

@@ -8,6 +8,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,6 +22,7 @@ from dpiprobe.flow.flows import (
     STRAY,
     UNKNOWN,
     Flows,
+    Trigger,
     tcp_flags,
 )
 from dpiprobe.flow.group import Grouped, group
@@ -43,8 +46,10 @@ def settle(packets: Packets) -> Flows:
     return settle_grouped(packets, *join(packets, grouped, *orient(packets, grouped)))
 
 
-def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints) -> Flows:
-    """The flows of packets whose grouping is known already; `client_low`, `oriented_by`: as `orient` gives them."""
+def settle_grouped(
+    packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints, known: Sequence[Trigger | None] = ()
+) -> Flows:
+    """The flows of packets whose grouping is known already; `client_low`, `oriented_by`: as `orient` gives them; `known`: triggers already read."""
     row, flow, count = grouped.row, grouped.flow, grouped.flow_count
     from_client = (grouped.lower == 1) == client_low[flow] if count else np.zeros(0, bool)
     origin = np.where(grouped.joined == 2, STRAY, np.where(grouped.joined == 3, ICMP_ERROR, np.where(from_client, CLIENT, SERVER))).astype(
@@ -60,7 +65,7 @@ def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, orient
     duplicate = capture_copies(packets, row, flow, origin)
     client_next, client_after = in_order(packets, row, flow, origin, offset, end, CLIENT)
     server_next, server_after = in_order(packets, row, flow, origin, offset, end, SERVER)
-    triggers, hello_start, hello_end = find_triggers(packets, row, flow, origin, offset, end, count)
+    triggers, hello_start, hello_end = find_triggers(packets, row, flow, origin, offset, end, count, known)
     kinds = np.array([t.kind if t else NO_TRIGGER for t in triggers], np.int64)
 
     flags, length = tcp_flags(packets, row), packets.payload_length[row]

@@ -13,14 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow import table_loop
+from dpiprobe.flow import skim_loop, table_loop
 from dpiprobe.flow.flows import BY_HELLO, BY_PORT, BY_SYN
 from dpiprobe.flow.group import PORTS
 from dpiprobe.flow.join import Conversations, homes_of, quoting
+from dpiprobe.flow.skimmed import Hellos
 from dpiprobe.wire.packets import TCP, Packets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+IN_THE_MAKING = 1024
+"""Hellos of several segments that are put together at a time; who comes in between is read later. Policy."""
+STRINGS = 64 << 20
+"""Bytes of distinct names and essences from which on hellos are read later, so that nobody fills memory with them. Policy."""
 
 
 @dataclass(slots=True)
@@ -39,6 +45,7 @@ class Directory:
     oriented_by: Ints
     bucket: Ints
     laid: Ints
+    hellos: Hellos
 
     def errors(self, packets: Packets) -> tuple[Ints, Ints, Ints]:
         """Rows of ICMP errors that quote a flow, that flow, and 1 where its lower endpoint sent the quoted packet."""
@@ -50,21 +57,31 @@ class FlowTable:
 
     def __init__(self, loops: Any, buckets: int) -> None:
         self._loops = loops
+        self._skim = loops.skim
         self._buckets = buckets
         self._words = np.zeros(1 << 14, np.int64)
         self._places = np.full(1 << 13, -1, np.int64)
         self._flows = np.zeros(1 << 16, np.int64)
         self._index = np.full(1 << 13, -1, np.int64)
-        self.totals = np.array([0, 0, -(1 << 62)], np.int64)
+        self.totals = np.array([0, 0, -(1 << 62), *[0] * (skim_loop.TOTALS - 3)], np.int64)
+        self._strings = np.zeros(1 << 16, np.uint8)
+        self._spans = np.zeros(1 << 12, np.int64)
+        self._lookup = np.full(1 << 12, -1, np.int64)
+        self._parts = np.zeros(IN_THE_MAKING * table_loop.PART, np.uint8)
+        self._owners = np.full(IN_THE_MAKING, -1, np.int64)
+        self._scratch = np.zeros(1 << 13, np.uint8)
 
     def enter(self, buf: Any, table: Ints, status: Ints, times: Ints, number: int, limit: int) -> tuple[Ints, Ints]:
         """(flow_of, kept) of each frame; see `table_loop.track`. Addresses in `table` become numbers."""
         count = len(status)
         self._grow(count)
+        learn = int(self.totals[skim_loop.USED]) < STRINGS
+        if learn:
+            self._grow_strings(count, len(buf))
         flow_of, kept = np.empty(count, np.int64), np.empty(count, np.int64)
         self._loops.track(
             buf, table, status, times, count, number, self._words, self._places, self._flows, self._index, self.totals, flow_of, kept,
-            self._buckets, limit,
+            self._buckets, limit, self._strings, self._spans, self._lookup, self._parts, self._owners, self._scratch, int(learn),
         )  # fmt: skip
         return flow_of, kept
 
@@ -100,6 +117,16 @@ class FlowTable:
             self._index = np.full(_power(4 * (flows + more)), -1, np.int64)
             self._loops.reindex(self._flows, flows, table_loop.COLUMNS, self._index)
 
+    def _grow_strings(self, hellos: int, size: int) -> None:
+        count, used = int(self.totals[skim_loop.STRINGS]), int(self.totals[skim_loop.USED])
+        if used + size + len(self._parts) > len(self._strings):
+            self._strings = _longer(self._strings, used + size + len(self._parts))
+        if 2 * (count + 2 * hellos) > len(self._spans):
+            self._spans = _longer(self._spans, 2 * (count + 2 * hellos))
+        if 2 * (count + 2 * hellos) > len(self._lookup):
+            self._lookup = np.full(_power(4 * (count + 2 * hellos)), -1, np.int64)
+            self._skim.reindex_strings(self._strings, self._spans, count, self._lookup)
+
     def finish(self) -> Directory:
         """What can be said once all packets were seen. The table takes no more."""
         count = int(self.totals[1])
@@ -112,6 +139,7 @@ class FlowTable:
             packets=flows[:, table_loop.COUNT].copy(), resets=flows[:, table_loop.RESETS].copy(), from_low=flows[:, table_loop.FROM_LOW].copy(),
         )  # fmt: skip
         bucket = flows[:, table_loop.BUCKET].copy()
+        flows_hello, names, lengths = (flows[:, column].copy() for column in (table_loop.HELLO, table_loop.NAME, table_loop.LENGTH))
         quic = (sides & table_loop.QUIC) != 0
         alive = (transport == TCP) | quic
         client_low, basis = _orient(known, sides)
@@ -125,7 +153,10 @@ class FlowTable:
         bucket = self._bucket_of(client)
         bucket = np.where(flow >= 0, bucket[np.maximum(flow, 0)], -1)
         self._flows = self._index = self._places = np.empty(0, np.int64)
-        return Directory(known, flow, number, int(own.sum()), client_low, basis, bucket, laid)
+        told = (flows_hello > 0) & (client_low == ((sides & table_loop.CLIENT_LOW) != 0)) & (basis == BY_SYN)
+        strings = [self._strings[a : a + n].tobytes() for a, n in self._spans[: 2 * int(self.totals[skim_loop.STRINGS])].reshape(-1, 2).tolist()]
+        hellos = Hellos(strings, np.where(told, flows_hello - 1, -1), names, lengths)
+        return Directory(known, flow, number, int(own.sum()), client_low, basis, bucket, laid, hellos)
 
     def _bucket_of(self, client: Ints) -> Ints:
         words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)
@@ -157,8 +188,8 @@ def _orient(known: Conversations, sides: Ints) -> tuple[Bools, Ints]:
     return np.asarray(client_low, np.bool_), np.asarray(basis, np.int64)
 
 
-def _longer(array: Ints, least: int) -> Ints:
-    out = np.zeros(max(least, len(array) * 3 // 2), np.int64)
+def _longer(array: npt.NDArray[Any], least: int) -> npt.NDArray[Any]:
+    out = np.zeros(max(least, len(array) * 3 // 2), array.dtype)
     out[: len(array)] = array
     return out
 

@@ -12,20 +12,28 @@ Tables are flat int64 arrays. `words`: WORDS for each address: version, then fou
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
+from typing import Any
 
+from dpiprobe.flow import skim_loop
 from dpiprobe.wire import loop
 from dpiprobe.wire.loop import Decorator, _plain
 
 jit: Decorator = globals().get("jit", _plain)
+skim: Any = globals().get("skim", skim_loop)
 
 WORDS = 5
 (ENDS, PORTS, FIRST, BEGIN, END, COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, SYN_LOW, SYN_HIGH, ENDED, SIDES, BUCKET, KEPT,
- BEFORE) = range(17)  # fmt: skip
+ BEFORE, HELLO, NAME, LENGTH) = range(20)  # fmt: skip
 """ENDS: lower address << 31 | higher · PORTS: lower's port << 16 | higher's | protocol << 32 · FIRST: number of the first frame · BEGIN, END: time
 of first and last packet · COUNT, RESETS, FROM_LOW: packets, of them resets, of them sent by the lower endpoint · TALKED_*: payload packets of each
 side · SYN_*: sequence number of each side's last lone SYN or -1 · ENDED: a FIN or RST was there · SIDES: bits below · BUCKET: by the client it
-seems to have · KEPT: payload bytes of the seeming client that were kept · BEFORE: the flow before it of the same two endpoints or -1"""
-COLUMNS = 17
+seems to have · KEPT: payload bytes of the seeming client that were kept · BEFORE: the flow before it of the same two endpoints or -1
+HELLO: NOT_YET, UNUSUAL, one more than the number of its essence, or IN_PARTS less the bytes that have come · NAME: one more than the number of its
+host name, 0 without one · LENGTH: of the hello, its record header included"""
+COLUMNS = 20
+NOT_YET, UNUSUAL, IN_PARTS = 0, -1, -2
+PART = 4096
+"""Bytes of a hello in several segments that is put together here at most; so many hellos at a time as `owners` is long."""
 FIRST_LOW, CLIENT_LOW, HAS_SYN, SYN_IS_LOW, HAS_SYN_ACK, SYN_ACK_IS_LOW, HAS_SPEECH, SPEECH_IS_LOW, QUIC = (1 << i for i in range(9))
 """Bits of SIDES: the first packet, the client as it seemed at first, the first lone SYN, SYN/ACK, client's speech; a QUIC long header was there."""
 MIX = 1000003
@@ -109,11 +117,14 @@ def track(
     buf: Sequence[int], out: MutableSequence[int], status: Sequence[int], times: Sequence[int], count: int, number: int,
     words: MutableSequence[int], places: MutableSequence[int], flows: MutableSequence[int], index: MutableSequence[int],
     totals: MutableSequence[int], flow_of: MutableSequence[int], kept: MutableSequence[int], buckets: int, limit: int,
+    strings: MutableSequence[int], spans: MutableSequence[int], lookup: MutableSequence[int], parts: MutableSequence[int],
+    owners: MutableSequence[int], scratch: MutableSequence[int], learn: int,
 ) -> None:  # fmt: skip
     """Enter the rows of one chunk (as `decode_frames` left them; the first frame has `number`) into the tables, which have room for all of them.
 
     out: SOURCE and DESTINATION become address numbers · flow_of: the flow of each row, -1 without one; 2 * flow + (1 where the lower endpoint sent it)
-    kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: addresses, flows, latest time
+    kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: addresses, flows, latest time,
+    strings, bytes of strings · strings, spans, lookup: see `skim_loop.intern` · parts, owners: hellos in the making · learn: whether hellos are skimmed
     """
     for row in range(count):
         flow_of[row] = -1
@@ -172,7 +183,7 @@ def track(
             flows[here + BEGIN] = time
             flows[here + SYN_LOW] = -1
             flows[here + SYN_HIGH] = -1
-            for column in (COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, ENDED, SIDES, KEPT):
+            for column in (COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, ENDED, SIDES, KEPT, HELLO, NAME, LENGTH):
                 flows[here + column] = 0
             flows[here + BEFORE] = before
             # who seems to be the client: only a guess that says where rows are laid; `orient` decides
@@ -209,13 +220,75 @@ def track(
         if length > 0:
             flows[here + (TALKED_LOW if low else TALKED_HIGH)] += 1
         flow_of[row] = 2 * flow + (1 if low else 0)
+        mine = low == ((sides & CLIENT_LOW) != 0)
+        state = int(flows[here + HELLO])
+        if learn and mine and protocol == TCP and length > 0 and not flags & 0x04 and (state == NOT_YET or state <= IN_PARTS):
+            began = sides & HAS_SYN and ((sides & SYN_IS_LOW) != 0) == low
+            after = sequence - int(flows[here + (SYN_LOW if low else SYN_HIGH)]) - 1 + ((flags >> 1) & 1)
+            if began and captured == length:
+                state = hello(buf, at, length, after & 0xFFFFFFFF, state, flow, flows, strings, spans, lookup, totals, parts, owners, scratch)
+            else:
+                state = UNUSUAL
+            flows[here + HELLO] = state
         if at >= limit or captured <= LITTLE:
             kept[row] = captured
+        elif mine and (state > NOT_YET or state <= IN_PARTS):
+            kept[row] = HEAD
         elif low == ((sides & CLIENT_LOW) != 0) and int(flows[here + KEPT]) < CLIENT_BYTES:
             kept[row] = captured
             flows[here + KEPT] += captured
         else:
             kept[row] = HEAD
+
+
+@jit
+def hello(
+    buf: Sequence[int], at: int, length: int, offset: int, state: int, flow: int, flows: MutableSequence[int], strings: MutableSequence[int],
+    spans: MutableSequence[int], lookup: MutableSequence[int], totals: MutableSequence[int], parts: MutableSequence[int],
+    owners: MutableSequence[int], scratch: MutableSequence[int],
+) -> int:  # fmt: skip
+    """The state of a flow's hello after one more payload of its client, which stands at `offset` of the stream."""
+    if state == NOT_YET:
+        if offset != 0 or length < 48 or int(buf[at]) != 0x16:
+            return UNUSUAL
+        size = 5 + skim.two(buf, at + 3)
+        if length >= size:
+            return skimmed(buf, at, size, flow, flows, strings, spans, lookup, totals, scratch)
+        if size > PART:
+            return UNUSUAL
+        have = 0
+        owners[flow % len(owners)] = flow
+    else:
+        have = IN_PARTS - state
+        if offset != have or int(owners[flow % len(owners)]) != flow:
+            return UNUSUAL
+    begin = (flow % len(owners)) * PART
+    fits = min(length, PART - have)
+    for i in range(fits):
+        parts[begin + have + i] = buf[at + i]
+    have += fits
+    size = 5 + skim.two(parts, begin + 3)
+    if have >= size:
+        return skimmed(parts, begin, size, flow, flows, strings, spans, lookup, totals, scratch)
+    return IN_PARTS - have
+
+
+@jit
+def skimmed(
+    buf: Sequence[int], at: int, size: int, flow: int, flows: MutableSequence[int], strings: MutableSequence[int], spans: MutableSequence[int],
+    lookup: MutableSequence[int], totals: MutableSequence[int], scratch: MutableSequence[int],
+) -> int:  # fmt: skip
+    """Enter the hello buf[at:at + size]: one more than the number of its essence, or UNUSUAL."""
+    written = skim.essence(buf, at, at + size, scratch, totals)
+    if written < 0:
+        return UNUSUAL
+    number = skim.intern(scratch, 0, written, strings, spans, lookup, totals)
+    flows[flow * COLUMNS + LENGTH] = size
+    flows[flow * COLUMNS + NAME] = 0
+    if int(totals[skim.NAME_SIZE]) != skim.NO_NAME:
+        named = skim.intern(buf, int(totals[skim.NAME_AT]), int(totals[skim.NAME_SIZE]), strings, spans, lookup, totals)
+        flows[flow * COLUMNS + NAME] = named + 1
+    return int(number + 1)
 
 
 @jit

@@ -9,6 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,14 +46,18 @@ QUIC_DATAGRAMS = 8
 
 
 def find_triggers(
-    packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, count: int
+    packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, count: int, known: Sequence[Trigger | None] = ()
 ) -> tuple[list[Trigger | None], Ints, Ints]:
-    """Per flow: the trigger or None, and the offsets where it starts and ends (UNKNOWN without one)."""
-    triggers: list[Trigger | None] = [None] * count
+    """Per flow: the trigger or None, and the offsets where it starts and ends (UNKNOWN without one). `known`: those that were read already, at 0."""
+    triggers: list[Trigger | None] = list(known) or [None] * count
     begins, ends = np.full(count, UNKNOWN, np.int64), np.full(count, UNKNOWN, np.int64)
-    speaks = np.flatnonzero((origin == CLIENT) & (packets.payload_length[row] > 0) & ((tcp_flags(packets, row) & RST) == 0))
+    told = np.array([t is not None for t in triggers], bool)
+    begins[told], ends[told] = 0, [t.length for t in triggers if t is not None]
+    speaks = np.flatnonzero((origin == CLIENT) & (packets.payload_length[row] > 0) & ((tcp_flags(packets, row) & RST) == 0) & ~told[flow])
+    if not len(speaks):
+        return triggers, begins, ends
     speech = client_speech(packets, row)
-    edges = np.flatnonzero(np.concatenate(([True], np.diff(flow[speaks]) != 0, [True]))) if len(speaks) else np.zeros(1, np.int64)
+    edges = np.flatnonzero(np.concatenate(([True], np.diff(flow[speaks]) != 0, [True])))
     for begin, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         mine = speaks[begin:stop]
         head = int(mine[0])

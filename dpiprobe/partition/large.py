@@ -96,11 +96,11 @@ def is_large(path: str | Path) -> bool:
 def compiled_loops() -> Loops | None:
     """The loops as machine code; None without numba."""
     from dpiprobe.capture import walk
-    from dpiprobe.flow import table_loop
+    from dpiprobe.flow import skim_loop, table_loop
     from dpiprobe.wire import loop
     from dpiprobe.wire.compiled import compiled
 
-    made = compiled(loop), compiled(table_loop), compiled(walk)
+    made = compiled(loop), compiled(table_loop, skim=compiled(skim_loop)), compiled(walk)
     return Loops(*made) if all(made) else None
 
 

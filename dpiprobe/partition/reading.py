@@ -132,9 +132,9 @@ class Parts:
             words, flow, lower, error, quote = words[order], flow[order], lower[order], error[order], quote[order]
             arena = b"".join([bodies[i] for i in order.tolist()])
         packets = unpack(words, arena, self._addresses, self._read if self._file is not None else None, quotes, quote)
-        grouped, client_low, oriented_by, numbers = regroup(directory, flow, lower, error)
-        flows = settle_grouped(packets, grouped, client_low, oriented_by)
-        flows.numbers, flows.watched_until = numbers, self._latest
+        grouped, client_low, oriented_by, mine = regroup(directory, flow, lower, error)
+        flows = settle_grouped(packets, grouped, client_low, oriented_by, directory.hellos.triggers(mine))
+        flows.numbers, flows.watched_until = directory.number[mine], self._latest
         return flows
 
     def _read(self, place: int, size: int) -> bytes:

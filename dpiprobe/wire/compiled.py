@@ -9,27 +9,34 @@ Rules of this file:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
+import tempfile
 from importlib import util
 from pathlib import Path
 from types import ModuleType
 
+LOOPS = ("wire/loop.py", "wire/packets.py", "capture/walk.py", "flow/skim_loop.py", "flow/table_loop.py")
+"""Sources that compiled code is made of."""
 _made: dict[str, ModuleType | None] = {}
 
 
-def compiled(module: ModuleType) -> ModuleType | None:
-    """The compiled twin of a module of loops, made once a process; None where there is no numba."""
+def compiled(module: ModuleType, **others: ModuleType | None) -> ModuleType | None:
+    """The compiled twin of a module of loops, made once a process; None where there is no numba.
+
+    others: compiled twins of modules that it calls, under the names that it has for them
+    """
     name = module.__name__
     if name not in _made:
-        _made[name] = _compile(module)
+        _made[name] = _compile(module, others)
     return _made[name]
 
 
-def _compile(module: ModuleType) -> ModuleType | None:
-    if os.environ.get("DPIPROBE_JIT") == "0" or module.__file__ is None:
+def _compile(module: ModuleType, others: dict[str, ModuleType | None]) -> ModuleType | None:
+    if os.environ.get("DPIPROBE_JIT") == "0" or module.__file__ is None or None in others.values():
         return None
-    _choose_cache(Path(module.__file__).parent)
+    _choose_cache()
     try:
         import numba
         import numpy as np
@@ -42,6 +49,7 @@ def _compile(module: ModuleType) -> ModuleType | None:
     twin = util.module_from_spec(spec)
     twin.__dict__["jit"] = numba.njit(cache=True, nogil=True)
     twin.__dict__["int"] = np.int64
+    twin.__dict__.update(others)
     sys.modules[twin_name] = twin
     try:
         spec.loader.exec_module(twin)
@@ -51,20 +59,21 @@ def _compile(module: ModuleType) -> ModuleType | None:
     return twin
 
 
-def _choose_cache(beside: Path) -> None:
-    """Point numba at a folder that can be written, before it is imported."""
+def _choose_cache() -> None:
+    """Point numba at a folder that can be written, before it is imported. Its name changes with the sources of all loops: numba itself would only
+    see that the file of a function has changed, not that of another function or constant in it."""
     if "numba" in sys.modules or os.environ.get("NUMBA_CACHE_DIR"):
         return
-    if os.access(beside, os.W_OK):
-        return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dpiprobe" / "loops"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        usable = os.access(home, os.W_OK)
-    except OSError:
-        usable = False
-    if not usable:
-        import tempfile
-
-        home = Path(tempfile.mkdtemp(prefix="dpiprobe-loops-"))
-    os.environ["NUMBA_CACHE_DIR"] = str(home)
+    package = Path(__file__).parent.parent
+    mark = hashlib.sha256(b"".join((package / source).read_bytes() for source in LOOPS)).hexdigest()[:12]
+    user = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "dpiprobe"  # noqa: PTH111 - never raises, Path.home() may
+    for folder in (package / "wire" / "__pycache__", user):
+        place = folder / f"loops-{mark}"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(place, os.W_OK):
+            os.environ["NUMBA_CACHE_DIR"] = str(place)
+            return
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="dpiprobe-loops-")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -130,6 +131,6 @@ def from_rows(
     rows: Sequence[dict[str, int]], addresses: list[bytes], arena: bytes, quotes: Sequence[dict[str, int]] = ()
 ) -> Packets:
     """Columns from one dict a packet; a column that a dict leaves out is -1. Meant for tests and small builders."""
-    columns = {name: np.array([row.get(name, -1) for row in rows], np.int64) for name in PACKET_COLUMNS}
+    columns: dict[str, Any] = {name: np.array([row.get(name, -1) for row in rows], np.int64) for name in PACKET_COLUMNS}
     quoted = {name: np.array([q.get(name, -1) for q in quotes], np.int64) for name in QUOTE_COLUMNS}
     return Packets(**columns, addresses=addresses, arena=arena, quotes=Quotes(**quoted))

@@ -1,0 +1,66 @@
+"""Hellos that were skimmed while reading (see `skim_loop`) -> the `Trigger` of each flow, made from its essence and its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from struct import unpack_from
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import CLIENT_HELLO, Trigger
+from dpiprobe.flow.skim_loop import ABSENT, ALPN, SIGNATURES, VERSIONS
+from dpiprobe.tls import hello as tls_hello
+from dpiprobe.tls.fingerprint import ja4
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Hellos:
+    """Of each flow by the table's number: the string that is its hello's essence (-1: not skimmed), one more than its name's (0: none), its length."""
+
+    strings: list[bytes]
+    essence: Ints
+    name: Ints
+    length: Ints
+    _fingerprints: dict[int, tuple[list[str] | None, str, str | None]] = field(default_factory=dict)
+    _names: dict[int, str] = field(default_factory=dict)
+
+    def triggers(self, flows: Ints) -> list[Trigger | None]:
+        """The triggers of these flows, None where a flow's hello has to be read yet."""
+        out: list[Trigger | None] = []
+        for essence, name, length in zip(self.essence[flows].tolist(), self.name[flows].tolist(), self.length[flows].tolist(), strict=True):
+            if essence < 0:
+                out.append(None)
+                continue
+            found = self._fingerprints.get(essence)
+            if found is None:
+                found = self._fingerprints[essence] = read_essence(self.strings[essence])
+            alpn, fingerprint, ech = found
+            text = None
+            if name:
+                text = self._names.get(name)
+                if text is None:
+                    text = self._names[name] = tls_hello.printable_name(self.strings[name - 1])
+            out.append(Trigger(CLIENT_HELLO, text or None, alpn, fingerprint, ech, length, True, [] if text is None else [text]))
+        return out
+
+
+def read_essence(data: bytes) -> tuple[list[str] | None, str, str | None]:
+    """(alpn, ja4, ech) of all hellos with this essence, as `trigger.read_trigger` has them."""
+    version, count = unpack_from(">HH", data)
+    ciphers = unpack_from(f">{count}H", data, 4)
+    at = 4 + 2 * count
+    (count,) = unpack_from(">H", data, at)
+    kinds = unpack_from(f">{count}H", data, at + 2)
+    at += 2 + 2 * count
+    bodies: dict[int, bytes] = {}
+    for kind in (SIGNATURES, ALPN, VERSIONS):
+        (size,) = unpack_from(">H", data, at)
+        at += 2
+        if size != ABSENT:
+            bodies[kind] = data[at : at + size]
+            at += size
+    hello = tls_hello.ClientHello(version, ciphers=ciphers, extensions=tuple(tls_hello.Extension(kind, bodies.get(kind, b"")) for kind in kinds))
+    return [tls_hello.printable_name(p) for p in hello.alpn] or None, ja4(hello), hello.ech
