@@ -137,11 +137,11 @@ def _into_parquet(given: list[Input], options: Options, plan: Any, as_json: bool
     internal = 0
     with alone(options.out):
         dataset = open_dataset(options)
-        todo = dataset.missing(given)
-        if len(todo) < len(given):
-            speak.note(one_line(f"{len(given) - len(todo):,} of {len(given):,} captures are in {out} already"))
-        plan.on_done = _progress(todo, speak)
-        for result in run(todo, options, plan):
+        given, plan.skip = dataset.compare(given)
+        if plan.skip:
+            speak.note(one_line(f"{len(plan.skip):,} of {len(given):,} captures are in {out} already"))
+        plan.on_done = _progress([one for one in given if one.key not in plan.skip], speak)
+        for result in run(given, options, plan):
             if result.error is None:
                 dataset.tally.add(result.tally)
                 continue

@@ -7,14 +7,16 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from dpiprobe.scale.inputs import Input, fingerprint
 
 FILES = 50
-BYTES = 4 << 20
-"""A batch is full at so many files or bytes: some 10,000 packets, well above the cost of a task, and far below a minute."""
+LEAST_BYTES, MOST_BYTES = 4 << 20, 16 << 20
+"""A batch is full at so many files or bytes: 10,000 to 50,000 packets, well above the cost of a task, and far below a minute."""
+PARTS = 16
+"""Into so many batches a run is cut that is not large, so that several workers end at about the same time."""
 MOST = 4000
 """Batches that a run should not exceed, since each is a file in every table; above, batches grow (our own bound)."""
 
@@ -46,22 +48,21 @@ class Task:
         return [Task(self.inputs, self.tries + 1)] if self.tries < 1 else []
 
 
-def batches(inputs: Sequence[Input] | Iterable[tuple[int, Input]], *, alone: bool = False) -> list[Task]:
-    """The inputs in order, cut into batches. `alone`: one file a batch."""
-    numbered: list[tuple[int, Input]] = [
-        item if isinstance(item, tuple) else (place, item) for place, item in enumerate(inputs)
-    ]
-    files = 1 if alone else max(FILES, -(-len(numbered) // MOST))
-    full = max(BYTES, sum(given.size for _, given in numbered) // MOST)
+def batches(inputs: Sequence[Input], skip: Collection[str] = ()) -> list[Task]:
+    """The inputs in order, cut into batches; then those with a key in `skip` are left out, which does not change where the cuts are."""
+    files = max(FILES, -(-len(inputs) // MOST))
+    total = sum(given.size for given in inputs)
+    full = max(min(max(LEAST_BYTES, total // PARTS), MOST_BYTES), total // MOST)
     out: list[Task] = []
     batch: list[tuple[int, Input]] = []
-    held = 0
-    for place, given in numbered:
-        batch.append((place, given))
+    count = held = 0
+    for place, given in enumerate(inputs):
+        if given.key not in skip:
+            batch.append((place, given))
+        count += 1
         held += given.size
-        if len(batch) >= files or held >= full:
-            out.append(Task(tuple(batch)))
-            batch, held = [], 0
-    if batch:
-        out.append(Task(tuple(batch)))
+        if count >= files or held >= full or place == len(inputs) - 1:
+            if batch:
+                out.append(Task(tuple(batch)))
+            batch, count, held = [], 0, 0
     return out

@@ -45,14 +45,15 @@ class Dataset:
     done: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
-    def missing(self, inputs: Sequence[Input]) -> list[Input]:
-        """The inputs that are not in it yet, each once, in order.
+    def compare(self, inputs: Sequence[Input]) -> tuple[list[Input], set[str]]:
+        """The inputs, each once, in order; and the keys of those that are in it already.
 
         Raises UsageError where one has changed since, or has the name of another that is in it.
         """
         names = {name: key for key, (name, _, _) in self.done.items()}
-        todo: dict[str, Input] = {}
+        once: dict[str, Input] = {}
         for given in inputs:
+            once.setdefault(given.key, given)
             if given.key == "-":
                 raise UsageError("standard input cannot be found again when a run is resumed; save the capture, or leave --out DIR out")
             known = self.done.get(given.key)
@@ -61,10 +62,9 @@ class Dataset:
                 if other != given.key:
                     raise UsageError(f"{given.name} would be taken for {other}, which is in the data set; give its absolute path, or another --out")
                 names[given.name] = given.key
-                todo.setdefault(given.key, given)
             elif known[1] != given.stamp and not _same_content(given, known[2]):
                 raise UsageError(f"{given.name} has changed since it was analyzed into this folder; give another --out")
-        return list(todo.values())
+        return list(once.values()), once.keys() & self.done.keys()
 
 
 def _same_content(given: Input, sha256: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,11 +24,16 @@ PAYS = 16 << 20
 
 @dataclass(slots=True)
 class Plan:
-    """Who does the work. `jobs`: processes, 1 is this one, None as many as pay · `dask`: a cluster instead · `write`: takes lines at once"""
+    """Who does the work, and what of it is done.
+
+    jobs: processes, 1 is this one, None as many as pay · dask: a cluster instead · write: takes lines at once
+    skip: keys of inputs that are left out · on_done: hears of results when they are there
+    """
 
     jobs: int | None = None
     dask: str | None = None
     write: Callable[[bytes], Any] = len
+    skip: Collection[str] = ()
     on_done: Callable[[list[Result]], Any] = len
 
 
@@ -43,17 +48,18 @@ def run(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[Resul
     if plan.dask is not None:
         from dpiprobe.scale.cluster import cluster
 
-        with cluster(plan.dask, cores()) as (runner, ahead):
-            yield from sweep(inputs, options, runner, on_done=plan.on_done, ahead=len(inputs) if options.form == "parquet" else ahead)
+        with cluster(plan.dask, cores()) as (runner, enough):
+            ahead = len(inputs) if options.form == "parquet" else enough
+            yield from sweep(inputs, options, runner, skip=plan.skip, on_done=plan.on_done, ahead=ahead)
     elif jobs > 1:
         with tempfile.TemporaryDirectory(prefix="dpiprobe-", ignore_cleanup_errors=True) as spool:
 
             def processes(queue: deque[Task], given: Options) -> Iterator[Event]:
                 return pool(queue, given, jobs)
 
-            yield from sweep(inputs, replace(options, spool=spool), processes, on_done=plan.on_done)
+            yield from sweep(inputs, replace(options, spool=spool), processes, skip=plan.skip, on_done=plan.on_done)
     elif options.form == "parquet":
-        yield from sweep(inputs, options, _here, on_done=plan.on_done)
+        yield from sweep(inputs, options, _here, skip=plan.skip, on_done=plan.on_done)
     else:
         yield from _at_once(inputs, options, plan)
 
@@ -61,10 +67,10 @@ def run(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[Resul
 def _jobs(inputs: Sequence[Input], plan: Plan) -> int:
     if any(given.key == "-" for given in inputs):  # standard input is this process's own
         return 1
-    tasks = len(batches(inputs))
+    tasks = batches(inputs, plan.skip)
     if plan.jobs is not None:
-        return min(plan.jobs, tasks)
-    return min(cores(), tasks) if sum(given.size for given in inputs) >= PAYS else 1
+        return min(plan.jobs, len(tasks))
+    return min(cores(), len(tasks)) if sum(given.size for task in tasks for _, given in task.inputs) >= PAYS else 1
 
 
 def _here(queue: deque[Task], options: Options) -> Iterator[Event]:

@@ -54,6 +54,8 @@ class Folder:
     def names(self) -> list[str]:
         found = []
         for parent, _, names in os.walk(self.root):
+            if os.path.basename(parent).startswith(PART) and not names:  # noqa: PTH119
+                names = ["nothing"]  # noqa: PLW2901 (an empty workshop is a left-over as well)
             found += [(Path(parent) / name).relative_to(self.root).as_posix() for name in names]
         return sorted(found)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from dpiprobe.scale.batches import Task, batches
@@ -24,14 +24,16 @@ AHEAD = 32
 
 
 def sweep(
-    inputs: Sequence[Input], options: Options, run: Runner, *, on_done: Callable[[list[Result]], Any] | None = None, ahead: int = AHEAD
-) -> Iterator[Result]:
-    """Results of all inputs in order.
+    inputs: Sequence[Input], options: Options, run: Runner, *, skip: Collection[str] = (), on_done: Callable[[list[Result]], Any] = len,
+    ahead: int = AHEAD,
+) -> Iterator[Result]:  # fmt: skip
+    """Results of all inputs in order, but for those whose key is in `skip`.
 
     run: does tasks (a pool, a cluster) · on_done: hears of results when they are there · ahead: batches that may overtake the oldest
     """
-    waiting = deque(batches(inputs))
+    waiting = deque(batches(inputs, skip))
     starts = [task.first for task in waiting]
+    order = [place for task in waiting for place, _ in task.inputs]
     queue: deque[Task] = deque()
     ready: dict[int, Result] = {}
     turn = 0
@@ -39,7 +41,7 @@ def sweep(
 
     def refill() -> None:
         nonlocal started
-        while waiting and started < bisect_right(starts, turn) + ahead:
+        while waiting and started < bisect_right(starts, order[turn] if turn < len(order) else 0) + ahead:
             queue.append(waiting.popleft())
             started += 1
 
@@ -47,10 +49,9 @@ def sweep(
     for task, answer in run(queue, options):
         results = _settled(task, answer, queue)
         ready |= {result.place: result for result in results}
-        if on_done is not None:
-            on_done(results)
-        while turn in ready:
-            yield ready.pop(turn)
+        on_done(results)
+        while turn < len(order) and order[turn] in ready:
+            yield ready.pop(order[turn])
             turn += 1
         refill()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dpiprobe.scale.batches import BYTES, FILES, Task, batches
+from dpiprobe.scale.batches import FILES, MOST_BYTES, Task, batches
 from dpiprobe.scale.inputs import Input
 
-SIZES = st.lists(st.integers(0, 3 * BYTES), max_size=300)
+SIZES = st.lists(st.integers(0, 3 * MOST_BYTES), max_size=300)
 
 
 def inputs(sizes: list[int]) -> list[Input]:
@@ -26,8 +26,21 @@ def test_every_input_is_in_one_batch_and_in_order(sizes: list[int]) -> None:
 def test_a_batch_is_full_by_files_or_by_bytes(sizes: list[int]) -> None:
     for task in batches(inputs(sizes))[:-1]:
         held = [one.size for _, one in task.inputs]
-        assert len(held) == FILES or sum(held) >= BYTES
-        assert sum(held[:-1]) < BYTES
+        assert len(held) == FILES or sum(held) >= min(MOST_BYTES, sum(sizes) // 16)
+        assert sum(held[:-1]) < MOST_BYTES
+
+
+@given(SIZES, st.data())
+def test_what_is_left_out_does_not_move_the_cuts(sizes: list[int], data: st.DataObject) -> None:
+    everything = batches(inputs(sizes))
+    skip = data.draw(st.sets(st.sampled_from(range(len(sizes))))) if sizes else set()
+    left = [[place for place, _ in task.inputs if place not in skip] for task in everything]
+    found = batches(inputs(sizes), skip={f"/{place}.pcap" for place in skip})
+    assert [[place for place, _ in task.inputs] for task in found] == [places for places in left if places]
+
+
+def test_a_run_of_middling_captures_is_cut_into_enough_batches_for_a_few_workers() -> None:
+    assert len(batches(inputs([1 << 20] * 64))) == 16
 
 
 def test_small_captures_go_fifty_to_a_batch() -> None:

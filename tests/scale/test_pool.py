@@ -32,7 +32,7 @@ def work(task: Any, options: Options) -> list[Result]:
 
 
 def named(*names: str) -> list[Input]:
-    return [Input(name, f"/{place}/{name}", 1 << 22) for place, name in enumerate(names)]  # one a batch
+    return [Input(name, f"/{place}/{name}", 1 << 24) for place, name in enumerate(names)]  # one a batch
 
 
 def results(names: list[str], out: str = "", jobs: int = 2) -> list[Result]:
@@ -79,7 +79,7 @@ from dpiprobe.scale.batches import batches
 from dpiprobe.scale.inputs import Input
 from dpiprobe.scale.task import Options
 if __name__ == "__main__":
-    run = pool.pool(deque(batches([Input(str(n), f"/{n}", 1 << 22) for n in range(9)])), Options(), 2)
+    run = pool.pool(deque(batches([Input(str(n), f"/{n}", 1 << 24) for n in range(9)])), Options(), 2)
     next(run)
     print("there", flush=True)
     sys.stdin.read()
