@@ -189,7 +189,7 @@ def _orient(known: Conversations, sides: Ints) -> tuple[Bools, Ints]:
 
 
 def _longer(array: npt.NDArray[Any], least: int) -> npt.NDArray[Any]:
-    out = np.zeros(max(least, len(array) * 3 // 2), array.dtype)
+    out = np.zeros(max(least, len(array) * 2), array.dtype)
     out[: len(array)] = array
     return out
 
