@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("deep", max_examples=100_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "HYPOTHESIS_PROFILE" in os.environ:
+    settings.load_profile(os.environ["HYPOTHESIS_PROFILE"])
+"""`HYPOTHESIS_PROFILE=deep` tries 100,000 examples of each property: `pytest tests/tls/test_any_bytes.py`, minutes."""
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -181,8 +181,8 @@ def parse(stream: bytes) -> ClientHello | None:
     if isinstance(answer, Complete):
         return _parse(message, answer.records, stream[: answer.start], answer.extra, True, answer.end, ())
     problems = (answer.reason,) if isinstance(answer, Invalid) else ()
-    end = answer.end if isinstance(answer, NeedMore) else answer.offset
-    return _parse(message, answer.records, stream[: answer.start], b"", False, end, problems)
+    end, extra = (answer.end, answer.extra) if isinstance(answer, NeedMore) else (answer.offset, b"")
+    return _parse(message, answer.records, stream[: answer.start], extra, False, end, problems)
 
 
 def parse_message(message: bytes) -> ClientHello | None:
@@ -345,10 +345,11 @@ def with_extension(hello: ClientHello, number: int, data: bytes) -> ClientHello:
 
 
 def read_server_names(data: bytes) -> tuple[ServerName, ...]:
-    """Entries of a server_name extension body (RFC 6066 section 3); a cut or overrunning entry ends the list."""
+    """Entries of a server_name extension body (RFC 6066 section 3) that begin inside the list (of a list of length 0: inside the body, for what a
+    lenient filter might read); a cut or overrunning entry ends it."""
     names: list[ServerName] = []
-    offset = 2
-    while offset + 3 <= len(data):
+    offset, declared = 2, int.from_bytes(data[:2], "big")
+    while offset + 3 <= len(data) and (offset < 2 + declared or not declared):
         length = data[offset + 1] << 8 | data[offset + 2]
         if offset + 3 + length > len(data):
             break

@@ -53,14 +53,16 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class NeedMore:
-    """The stream stops inside the message. `message` is what is there; `end` is where it ends by its own declaration: exact where the
-    last record header has been seen, else the least possible offset."""
+    """The stream stops inside the message, or inside the record that ends it. `message` is what is there; `end` is where it ends by its own
+    declaration: exact where the last record header has been seen, else the least possible offset. `extra`: bytes of the last record behind a
+    message that is whole."""
 
     message: bytes
     start: int
     end: int
     records: tuple[Record, ...]
     exact: bool = False
+    extra: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def read_handshake(stream: bytes, start: int = 0) -> Answer:
             if declared < 0 or have < declared:
                 return NeedMore(b"".join(parts), start, next_offset + (HEADER + declared - have if declared > have else 0), tuple(records))
             message = b"".join(parts)
-            return NeedMore(message[:declared], start, next_offset, tuple(records), exact=True)
+            return NeedMore(message[:declared], start, next_offset, tuple(records), exact=True, extra=message[declared:])
         if 0 <= declared <= have:
             message = parts[0] if len(parts) == 1 else b"".join(parts)
             return Complete(message[:declared], start, next_offset, tuple(records), message[declared:])

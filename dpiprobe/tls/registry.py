@@ -126,10 +126,12 @@ def named(number: int, names: Mapping[int, str]) -> str:
     return f"GREASE (0x{number:04x})" if number in GREASE else f"0x{number:04x}"
 
 
-def number_of(text: str | int, names: Mapping[int, str], what: str) -> int:
+def number_of(text: object, names: Mapping[int, str], what: str) -> int:
     """The number that `named` shows, or that is written as one (0x002a, 42). UsageError for anything else."""
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool):
         return _fits(text, what)
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is no {what}; write its name or number")
     for number, name in names.items():
         if name == text or name == text.removeprefix("TLS_"):
             return number

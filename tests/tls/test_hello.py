@@ -178,6 +178,13 @@ def test_cut_hellos_are_kept_as_far_as_they_go(cut: int) -> None:
     assert hello.server_name in (None, "example.com")
 
 
+def test_a_cut_behind_the_message_keeps_what_follows_it_in_its_record() -> None:
+    stream = to_records(WIRE[5:] + b"more of the record")[:-4]
+    hello = read(stream)
+    assert (build(hello), hello.complete, hello.extra, hello.end) == (stream, False, b"more of the re", len(stream) + 4)
+    assert hello.server_name == "example.com"
+
+
 def test_a_cut_behind_the_name_still_gives_it() -> None:
     at = WIRE.index(b"example.com") + len(b"example.com")
     assert read(WIRE[:at]).server_name == "example.com"

@@ -136,8 +136,8 @@ def build_go_server(go: str, folder: Path) -> Path:
     """The Go server as a program; skips where it cannot be built (no toolchain, no cache)."""
     (folder / "main.go").write_text(GO_SERVER, encoding="utf-8")
     program = folder / "server"
-    environment = {"PATH": str(Path(go).parent), "HOME": str(folder), "GOCACHE": str(folder / "cache"), "GOTOOLCHAIN": "local", "GO111MODULE": "off",
-                   "GOFLAGS": ""}  # fmt: skip
+    environment = {"PATH": str(Path(go).parent), "HOME": str(folder), "GOCACHE": str(folder / "cache"), "GOTOOLCHAIN": "local", "GOFLAGS": "",
+                   "GOPROXY": "off"}  # fmt: skip
     made = subprocess.run([go, "build", "-o", str(program), "main.go"], cwd=folder, env=environment, check=False, capture_output=True, text=True)
     if made.returncode:
         pytest.skip(f"the Go server does not build here: {made.stderr.strip().splitlines()[-1:]}")
