@@ -2,9 +2,10 @@
 
 Rules of this file:
 - No I/O, no clock. `now` is in ns; whatever is to be sent is appended to `out`; `wake_at` says when the retransmission timer wants `wake`.
-- It is a plain, honest stack: in-order delivery with out-of-order storage, retransmission with back-off (RFC 6298), fast retransmit and
-  recovery of the holes behind it (RFC 6582), slow start, timestamps (RFC 7323), challenge ACKs (RFC 5961), delayed ACKs where asked for
-  (RFC 9293 section 3.8.6.3). No SACK blocks, no urgent data, no zero-window probes: enough for a lab's path, not for the Internet.
+- It is a plain, honest stack: in-order delivery with out-of-order storage, retransmission with back-off (RFC 6298), selective acknowledgements
+  (`selective.py`) and recovery by them (RFC 6675; what is overtaken is given a quarter of a round trip, RFC 8985), tail loss probes (RFC 8985 section 7),
+  recovery hole by hole where the peer does not report them (RFC 6582), slow start, timestamps (RFC 7323), challenge ACKs (RFC 5961), delayed ACKs
+  where asked for (RFC 9293 section 3.8.6.3). No urgent data, no zero-window probes: enough for a lab's path, not for the Internet.
 - It looks like Linux on the wire (MSS, SACK permitted, timestamps, window scale; an IP ID that counts, 0 in a SYN/ACK; DF; timestamps on a reset
   of its own, none on the bare reset for data that nobody reads), since that is what middleboxes and servers run.
 """
@@ -12,10 +13,9 @@ Rules of this file:
 from __future__ import annotations
 
 import random
-import struct
 from dataclasses import dataclass
 
-from dpiprobe.lab import segment
+from dpiprobe.lab import recovery, segment, selective, tcp_options
 from dpiprobe.lab.segment import ACK, FIN, PSH, RST, SYN, Segment
 
 MSS = 1460
@@ -56,7 +56,14 @@ class Endpoint:
         self.peer_window, self.peer_scale, self.peer_mss = _WINDOW, 0, 536
         self.stamps, self.peer_stamp, self.scaling = False, 0, False
         self.congestion, self.duplicates, self.recover = _INITIAL_WINDOW, 0, self.iss
-        self.repairing = False  # a loss was noticed: holes up to `recover` are filled one acknowledgement at a time (RFC 6582)
+        self.repairing = self.timed_out = False  # a loss was noticed: what is missing up to `recover` is sent again, from `cursor` on
+        self.cursor = self.iss
+        self.selective, self.board = False, selective.Scoreboard()
+        self.told: list[selective.Range] = []
+        self.suspect = 0  # when a hole counts as lost that fewer than three segments have overtaken
+        self.probing = False  # the timer is that of a tail loss probe
+        self.latest = 0
+        self.again: selective.Range | None = None  # what came twice, to be told in the next acknowledgement
         self.rto, self.tries, self.timer = _RTO_FIRST, 0, 0
         self.srtt, self.rttvar = 0, 0
         self.mss = MSS if len(local.ip) == 4 else MSS - 20  # RFC 8200 section 3: the header is that much longer
@@ -84,14 +91,14 @@ class Endpoint:
         """Queue bytes for the peer."""
         if not (self.dead or self.closing):
             self.pending += data
-            self._push(now)
+            self.push(now)
 
     def close(self, now: int, *, discards: bool = False) -> None:
         """No more will be sent; `discards`: and nothing read either (close, not shutdown)."""
         self.discards |= discards
         if not self.closing and not self.dead:
             self.closing = True
-            self._push(now)
+            self.push(now)
 
     def abort(self, now: int) -> None:
         """Reset the connection."""
@@ -101,15 +108,18 @@ class Endpoint:
 
     def wake_at(self) -> int | None:
         """When the next timer runs out."""
-        if self.ack_timer and (not self.timer or self.ack_timer < self.timer):
-            return self.ack_timer
-        return self.timer or None
+        return min((at for at in (self.ack_timer, self.timer, self.suspect) if at), default=None)
 
     def wake(self, now: int) -> None:
         """Retransmit what is oldest, send an acknowledgement that was put off, if their time has come."""
         if self.ack_timer and now >= self.ack_timer:
             self._emit(now, ACK, self.nxt)
+        if self.suspect and now >= self.suspect:
+            recovery.begin(self, now)
         if not self.timer or now < self.timer:
+            return
+        if self.probing:
+            recovery.probe(self, now)
             return
         self.tries += 1
         if self.tries > _RETRIES:
@@ -118,7 +128,8 @@ class Endpoint:
         self.rto = min(self.rto * 2, _RTO_MOST)
         self.measured = None
         self.congestion = 2 * MSS
-        self.repairing, self.recover = True, self.nxt
+        self.repairing = self.timed_out = True
+        self.recover, self.cursor, self.suspect = self.nxt, self.una, 0
         self.timer = now + self.rto
         self._retransmit(now)
 
@@ -145,10 +156,10 @@ class Endpoint:
                 self.rcv_nxt = seen.end
                 self.una = seen.ack
                 self.peer_window = seen.window
-                self.state, self.timer, self.tries = "established", 0, 0
+                self.state, self.timer, self.tries, self.probing = "established", 0, 0, False
                 self._measure(now, seen.ack)
                 self._emit(now, ACK, self.nxt)
-                self._push(now)
+                self.push(now)
             return
         if seen.flags & RST:
             if seen.seq == self.rcv_nxt:  # RFC 5961 section 3.2
@@ -168,7 +179,7 @@ class Endpoint:
             return
         self._acknowledged(now, seen)
         self._receive(now, seen)
-        self._push(now)
+        self.push(now)
 
     def _acknowledged(self, now: int, seen: Segment) -> None:
         fresh = segment.after(seen.ack, self.una)
@@ -189,19 +200,25 @@ class Endpoint:
             self.tries, self.duplicates = 0, 0
             self.congestion = min(self.congestion + taken, 1 << 20)
             self._measure(now, seen.ack)
-            self.timer = now + self.rto if segment.after(self.nxt, self.una) > 0 else 0
-            if self.repairing:
-                if segment.after(self.recover, self.una) > 0:
-                    self._retransmit(now)
-                else:
-                    self.repairing = False
-        elif fresh == 0 and not seen.length and segment.after(self.nxt, self.una) > 0:
+            recovery.arm(self, now)
+            if self.repairing and segment.after(self.recover, self.una) <= 0:
+                self.repairing = self.timed_out = False
+            if self.repairing and not self.selective:
+                self._retransmit(now)
+        elif fresh == 0 and not seen.length and segment.after(self.nxt, self.una) > 0 and not self.selective:
             self.duplicates += 1
             if self.duplicates == 3 and not self.repairing:
                 self.measured = None
                 self.repairing, self.recover = True, self.nxt
                 self.congestion = max(2 * MSS, self.congestion // 2)
                 self._retransmit(now)
+        if self.selective:
+            recovery.read_board(self, now, moved=fresh > 0)
+
+    @property
+    def size(self) -> int:
+        """Bytes of data in a full segment."""
+        return min(self.mss, self.peer_mss) - (12 if self.stamps else 0)
 
     def _receive(self, now: int, seen: Segment) -> None:
         if seen.payload and self.discards:
@@ -209,6 +226,9 @@ class Endpoint:
             self._die()
             return
         offset = segment.after(seen.seq, self.rcv_nxt)
+        if seen.payload:
+            self.latest = seen.seq
+            self.again = (seen.seq, (seen.seq + len(seen.payload)) & 0xFFFFFFFF) if offset <= -len(seen.payload) or seen.seq in self.stored else None
         if seen.flags & FIN:
             self.peer_fin = (seen.seq + len(seen.payload)) & 0xFFFFFFFF
         if seen.payload and -len(seen.payload) < offset < 1 << 20:
@@ -245,13 +265,13 @@ class Endpoint:
             self.challenged = now
             self._emit(now, ACK, self.nxt)
 
-    def _push(self, now: int) -> None:
-        """Send what both windows allow, and the FIN when everything else is out."""
+    def push(self, now: int, *, probe: bool = False) -> None:
+        """Send what both windows allow, and the FIN when everything else is out; as a probe one segment that the congestion window does not allow."""
         if self.state != "established" or self.dead:
             return
         in_flight = segment.after(self.nxt, self.una)
-        room = min(self.congestion, self.peer_window) - in_flight
-        size = min(self.mss, self.peer_mss) - (12 if self.stamps else 0)
+        size = self.size
+        room = min(size, self.peer_window - in_flight) if probe else min(self.congestion, self.peer_window) - in_flight
         while in_flight < len(self.pending) and room > 0:
             data = self.pending[in_flight : in_flight + min(size, room)]
             last = in_flight + len(data) == len(self.pending)
@@ -267,21 +287,33 @@ class Endpoint:
             self.measured = (self.nxt, now)
         self._emit(now, flags, self.nxt, data)
         self.nxt = (self.nxt + len(data) + bool(flags & FIN)) & 0xFFFFFFFF
-        if not self.timer:
-            self.timer = now + self.rto
+        if not self.timer or self.probing or not self.repairing:
+            recovery.arm(self, now)
 
     def _retransmit(self, now: int) -> None:
         self.retransmissions += 1
         if self.state in ("syn_sent", "syn_received"):
             self._send_syn(now, SYN if self.state == "syn_sent" else SYN | ACK)
-        elif self.pending:
-            size = min(self.mss, self.peer_mss) - (12 if self.stamps else 0)
-            out = min(segment.after(self.nxt, self.una), len(self.pending))
-            self._emit(now, ACK | PSH, self.una, self.pending[: min(size, out)])
-        elif self.fin_sent and not self.fin_acked:
-            self._emit(now, ACK | FIN, self.una)
+        elif self.pending or (self.fin_sent and not self.fin_acked):
+            hole = self.board.hole(self.una, self.nxt)
+            most = segment.after(hole[1], self.una) if hole is not None and hole[0] == self.una else self.size
+            self.cursor = self.resend(now, self.una, most, counted=True)
         else:
             self.timer = 0
+
+    def resend(self, now: int, seq: int, most: int, *, counted: bool = False) -> int:
+        """One segment again, of at most `most` bytes from `seq` on; returns the sequence number after it."""
+        self.retransmissions += not counted
+        self.measured = None
+        at = segment.after(seq, self.una)
+        out = min(segment.after(self.nxt, self.una), len(self.pending))
+        data = self.pending[at : min(at + min(self.size, most), out)]
+        if data:
+            self._emit(now, ACK | PSH, seq, data)
+            return (seq + len(data)) & 0xFFFFFFFF
+        if self.fin_sent and not self.fin_acked:
+            self._emit(now, ACK | FIN, (self.nxt - 1) & 0xFFFFFFFF)
+        return self.nxt
 
     def _send_syn(self, now: int, flags: int) -> None:
         if self.nxt == self.iss:
@@ -300,25 +332,16 @@ class Endpoint:
             self.measured = None
 
     def _read_options(self, seen: Segment) -> None:
-        options, at = seen.options, 0
-        while at < len(options) and options[at] != 0:
-            if options[at] == 1:
-                at += 1
-                continue
-            size = options[at + 1] if at + 1 < len(options) else 0
-            if size < 2 or at + size > len(options):
-                return
-            value = options[at + 2 : at + size]
-            if seen.flags & SYN:
-                if options[at] == 2 and size == 4:
-                    self.peer_mss = max(64, int.from_bytes(value, "big"))
-                elif options[at] == 3 and size == 3:
-                    self.peer_scale, self.scaling = min(14, value[0]), True
-            if options[at] == 8 and size == 10:
-                self.stamps |= bool(seen.flags & SYN) and not self.stampless
-                if segment.after(seen.seq, self.rcv_nxt) <= 0 or seen.flags & SYN:
-                    self.peer_stamp = int.from_bytes(value[:4], "big")
-            at += size
+        found = tcp_options.read(seen.options)
+        self.told = found.held
+        if seen.flags & SYN:
+            self.selective, self.scaling = found.permits_selective, found.scale is not None
+            self.peer_scale = found.scale or 0
+            self.peer_mss = max(64, found.mss) if found.mss is not None else self.peer_mss
+        if found.stamp is not None:
+            self.stamps |= bool(seen.flags & SYN) and not self.stampless
+            if segment.after(seen.seq, self.rcv_nxt) <= 0 or seen.flags & SYN:
+                self.peer_stamp = found.stamp
 
     def _emit(self, now: int, flags: int, seq: int, data: bytes = b"") -> None:
         if flags & ACK:
@@ -326,14 +349,17 @@ class Endpoint:
         self.out.append(self._packet(now, flags, seq, data))
 
     def _packet(self, now: int, flags: int, seq: int, data: bytes = b"", *, bare: bool = False) -> bytes:
-        stamp = struct.pack("!BBII", 8, 10, (self.stamp_base + now // 1_000_000) & 0xFFFFFFFF, self.peer_stamp)
-        options = b""
+        active = flags & (SYN | ACK) == SYN  # a SYN/ACK only repeats what the SYN offered
+        stamp = tcp_options.stamps(self.stamp_base + now // 1_000_000, self.peer_stamp) if active or self.stamps else b""
         if flags & SYN:
-            active = not flags & ACK  # a SYN/ACK only repeats what the SYN offered
-            options = struct.pack("!BBH", 2, 4, self.mss) + b"\x04\x02" + (stamp if active or self.stamps else b"\x01\x01")
-            options += struct.pack("!BBBB", 1, 3, 3, _SCALE) if active or self.scaling else b""
-        elif self.stamps and not bare:
-            options = b"\x01\x01" + stamp
+            scale = _SCALE if active or self.scaling else None
+            options = tcp_options.of_syn(self.mss, stamp, scale, knows_selective=active or self.selective)
+        elif bare:
+            options = b""
+        else:
+            tells = self.selective and not data and flags & (ACK | RST) == ACK and (self.stored or self.again is not None)
+            options = tcp_options.of_segment(stamp, selective.blocks(self.stored, self.rcv_nxt, self.latest, self.again) if tells else [])
+            self.again = None if tells else self.again
         unnumbered = bare or flags & (SYN | ACK) == SYN | ACK
         if not unnumbered:
             self.ipid = (self.ipid + 1) & 0xFFFF
@@ -346,4 +372,4 @@ class Endpoint:
         )
 
     def _die(self) -> None:
-        self.dead, self.timer, self.ack_timer, self.pending = True, 0, 0, b""
+        self.dead, self.timer, self.ack_timer, self.suspect, self.pending = True, 0, 0, 0, b""

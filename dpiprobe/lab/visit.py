@@ -12,12 +12,14 @@ from typing import Any
 
 from dpiprobe.lab.endpoint import Endpoint
 from dpiprobe.lab.service import HEAD_SIZE, record, records
+from dpiprobe.lab.weather import MS
 from dpiprobe.plan.plan import Pace, Plan, Trial
 from dpiprobe.probe.dialogue import crafted_hello
 from dpiprobe.probe.machine import Command, Connected, Ended, Event, Finish, Machine, Progress, Received, Send, Shut, Tick
 
 _CHANGE_CIPHER_SPEC = bytes.fromhex("14 03 03 00 01 01")
 _DONE = bytes.fromhex("0e 00 00 00")  # ServerHelloDone (RFC 5246 section 7.4.5)
+_LOOK = 50 * MS  # between looks at how sending goes, as the prober's driver has it (probe.kernel.POLL)
 _FINISHED, _REQUEST = 53, 140  # bytes of an encrypted Finished (SHA-256) and of a short request
 
 
@@ -119,6 +121,7 @@ class Visit:
         self.finished = False
         self.connected = self.over = self.unreachable = False
         self.progress = (0, 0)
+        self.look_at: int | None = None
         end.connect(now)
 
     def is_finished(self) -> bool:
@@ -127,7 +130,7 @@ class Visit:
 
     def wake_at(self) -> int | None:
         """When the trial, or its endpoint, wants to be woken."""
-        times = [at for at in (self.end.wake_at(), None if self.finished else self.machine.wake) if at is not None]
+        times = [at for at in (self.end.wake_at(), *(() if self.finished else (self.machine.wake, self.look_at))) if at is not None]
         return min(times, default=None)
 
     def step(self, now: int) -> None:
@@ -142,9 +145,16 @@ class Visit:
             self._feed(Connected(now, end.srtt or None))
         if self.connected and not end.dead:
             progress = (int(end.nxt != end.una), end.retransmissions)
-            if progress != self.progress:
+            due = self.look_at is not None and now >= self.look_at
+            if progress != self.progress or due:
                 self.progress = progress
                 self._feed(Progress(now, *progress))
+            if not progress[0]:
+                self.look_at = None
+            elif due or self.look_at is None:
+                self.look_at = now + _LOOK
+        else:
+            self.look_at = None
         if end.inbox and not self.finished:
             data, end.inbox = end.inbox, b""
             self._feed(Received(now, data))
