@@ -110,7 +110,7 @@ def _accusations(case: Case, flows: Mapping[int, Mapping[str, Any]], names: Mapp
 def _differences(where: str, expected: Mapping[str, Any], record: Mapping[str, Any], why_not: WhyNot | None = None) -> list[str]:
     out = []
     for key, want in expected.items():
-        have = evidence_of(record) if key == "evidence" else record.get(key)
+        have: Any = evidence_of(record) if key == "evidence" else record.get(key)
         if key == "damage" and isinstance(want, int) and not isinstance(want, bool):
             have = len(have or ())
         if isinstance(want, dict) and isinstance(have, Mapping):

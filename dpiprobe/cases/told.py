@@ -29,7 +29,8 @@ class Begin(Protocol):
 
 
 def tell(
-    folder: Path, seed: str, story: Callable[[Begin], object], *, lasts: float = 20_000, copies: int = 1, snap: int = 262144, controls: bool = True, v6: bool = True,
+    folder: Path, seed: str, story: Callable[[Begin], object], *,
+    lasts: float = 20_000, copies: int = 1, snap: int = 262144, controls: bool = True, v6: bool = True,
     spoil: Callable[[Tape], None] | None = None, **settings: Any,
 ) -> None:  # fmt: skip
     """Write `test.pcap` to the case's folder. seed: makes what has to look random; the case's name.

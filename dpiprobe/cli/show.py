@@ -22,7 +22,8 @@ from dpiprobe.errors import UsageError
 def show(
     capture: str, number: int | None, everything: bool, dissect: bool, controls: tuple[str, ...], server_side: str | None, folder: str | None
 ) -> None:
-    """Draw one flow as a ladder: hosts as vertical lines, packets as arrows, evidence marked with the clause it belongs to.
+    """Draw one flow as a ladder: hosts as vertical lines, packets as arrows, evidence marked with the clause it belongs to. Below it: what decided,
+    what else it could be and which packets speak against that, which signatures almost matched and by which field, and what would change the verdict.
 
     \b
     Example:
@@ -30,7 +31,8 @@ def show(
     """
     if dissect and capture == "-":
         raise UsageError("--dissect reads the capture a second time, and standard input can be read once; save it to a file first")
-    explanation = explain_file(capture, database=load_signatures(folder), controls=controls, server_side=server_side)
+    database = load_signatures(folder)
+    explanation = explain_file(capture, database=database, controls=controls, server_side=server_side)
     records = {int(r["flow"]): r for r in explanation.records if r.get("kind") == "flow"}
     if not records:
         raise UsageError(f"{capture} has no flows; 'dpiprobe analyze {capture}' says what is in it")
@@ -41,7 +43,10 @@ def show(
     from dpiprobe.report import ladder
 
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in ladder.draw(explanation.flows, number - 1, records[number], everything=everything, room=room):
+    from dpiprobe.report.why import why
+
+    lines = ladder.draw(explanation.flows, number - 1, records[number], everything=everything, room=room)
+    for line in [*lines, *why(explanation, number, records[number], database.signatures)]:
         click.echo(line)
     if dissect:
         from dpiprobe.report import dissect as second

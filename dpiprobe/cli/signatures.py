@@ -67,6 +67,25 @@ def show(name: str, folder: str | None, as_json: bool) -> None:
 
     for text in describe(signature):
         click.echo(text)
+    for text in _kept_apart(signature, database):
+        click.echo(text)
+
+
+def _kept_apart(signature: Signature, database: Database) -> list[str]:
+    """What keeps the signature from each of its near misses: the field that would have to change. Needs the recorded cases of a checkout."""
+    from dpiprobe.cases.case import default_folder, load_cases
+    from dpiprobe.cases.signature_check import run_cases
+    from dpiprobe.report.near import nearest
+
+    wanted = signature.examples.get("near_miss", [])
+    if not default_folder().is_dir():
+        return []
+    out = []
+    for ran in run_cases([case for case in load_cases() if case.name in wanted], database):
+        differs = nearest(signature, ran.explanation.observed)
+        why = "; ".join(differs or ()) or "no packet that it could be about" * (differs is None) or "controls, other flows, or a clause of rule_out or any_of"
+        out.append(f"  {ran.case.name}: {ran.case.about.rstrip('.')}. What keeps it away: {why}")
+    return ["What would have to be otherwise in its near misses:", *out] if out else []
 
 
 @signatures.command()

@@ -19,6 +19,13 @@ def test_show_draws_the_flow_with_its_evidence_marked(capsys: pytest.CaptureFixt
     assert sum(line.startswith("* ") and "RST ACK" in line for line in out.splitlines()) == 3
 
 
+def test_show_says_why_and_what_would_change_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["show", CASE, "--flow", "2"]) == 0
+    out = capsys.readouterr().out
+    for head in ("what decided:", "other explanations:", "almost matched:", "what would change this:"):
+        assert head in out.splitlines()
+
+
 def test_without_a_number_it_shows_the_flow_that_tells_most(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["show", CASE]) == 0
     assert capsys.readouterr().out.startswith("flow 2: ")

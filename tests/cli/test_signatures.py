@@ -28,6 +28,11 @@ def test_show_tells_one_in_words_and_helps_with_a_slip(capsys: pytest.CaptureFix
     assert out == "" and err == "dpiprobe: there is no signature 'henan-rest', did you mean henan-reset?\n"
 
 
+def test_show_says_what_keeps_it_from_its_near_misses(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["signatures", "show", "iran-reset"]) == 0
+    assert "What keeps it away: resets asks for df clear, packet 20 has set" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("name", "seen"), [
     ("netfilter-reject", "everywhere"), ("gfw-reset-triple", "2022 to 2025, China"),
 ])  # fmt: skip
