@@ -2,6 +2,7 @@
 #
 #   PYTHON=/path/to/python3.12   choose the interpreter (3.11 or later; without it the first fitting one is taken)
 #   VENV=.venv                   where the environment goes
+#   HELLOS='curl go'         the clients to record (all that are installed without it); HELLOS_PYTHON=/path/to/python has the PyPI packages
 #   DEMO='--box in-path-reset'   options for the demo
 #   TEST='tests/report -x'       options for pytest
 #   QUICK=1                      a benchmark of two minutes
@@ -10,12 +11,13 @@ SHELL := /bin/sh
 PYTHON ?=
 VENV ?= .venv
 DEMO ?=
+HELLOS ?=
 SOAK ?=
 QUICK ?=
 TEST ?= -n auto
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check docs env lab-real soak bench bench-tools clean
+.PHONY: help demo test check docs env hellos lab-real soak bench bench-tools clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -45,6 +47,9 @@ bench: $(VENV)/.installed-dev ## dpiprobe beside cat, capinfos, tcptrace, ndpiRe
 
 bench-tools: ## as root on Debian: install the programs that bench measures beside
 	apt-get install -y --no-install-recommends coreutils wireshark-common tcptrace libndpi-bin tshark
+
+hellos: $(VENV)/.installed-dev ## record the ClientHellos of the programs that are installed, on loopback (docs/clients.md)
+	@$(BIN)/python -m hellos $(HELLOS)
 
 env: $(VENV)/.installed-dev ## create the environment for working on the project
 
