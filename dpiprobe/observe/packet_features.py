@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, UNKNOWN, Flows
 from dpiprobe.observe.table import Values
-from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, TCP
+from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, RST, TCP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -149,10 +149,29 @@ def seq_ahead(s: Suspects) -> Values:
 
 def seq_ladder(s: Suspects) -> Values:
     packets = s.flows.packets
-    step = s.at(s.answered, packets.window)
-    distance = ((s.of(packets.seq) - s.at(s.answered, packets.ack) + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
-    known = (s.answered >= 0) & (step > 0) & _tcp(s) & ((s.at(s.answered, packets.flags) & ACK) != 0)
-    return Values(distance / np.where(step > 0, step, 1), known)
+    answered = s.answered.copy()
+    late = _tcp(s) & (answered >= 0) & ((s.of(packets.flags) & RST) != 0) & (_ladder_distance(s, answered) < 0)
+    for i in np.flatnonzero(late).tolist():
+        answered[i] = _answered_late(s, i)
+    step = s.at(answered, packets.window)
+    known = (answered >= 0) & (step > 0) & _tcp(s) & ((s.at(answered, packets.flags) & ACK) != 0)
+    return Values(_ladder_distance(s, answered) / np.where(step > 0, step, 1), known)
+
+
+def _ladder_distance(s: Suspects, answered: Ints) -> Ints:
+    return np.asarray(((s.of(s.flows.packets.seq) - s.at(answered, s.flows.packets.ack) + (1 << 31)) & 0xFFFFFFFF) - (1 << 31), np.int64)
+
+
+def _answered_late(s: Suspects, row: int) -> int:
+    """Of a reset with a number that the other side had left behind: the last packet there that had not yet acknowledged more (an injector that is
+    slow answers what is long past); the last of all where there is none."""
+    flows, packets, slot = s.flows, s.flows.packets, int(s.slot[row])
+    before = np.arange(int(flows.start[flows.flow[slot]]), slot)
+    rows = flows.row[before]
+    asks = (flows.origin[before] == CLIENT) & ((packets.flags[rows] & (ACK | RST)) == ACK)
+    left = ((packets.seq[flows.row[slot]] - packets.ack[rows]) & 0xFFFFFFFF) < 1 << 31
+    found = before[asks & left]
+    return int(found[-1]) if len(found) and int(s.origin[row]) != CLIENT else int(s.answered[row])
 
 
 def ack_ahead(s: Suspects) -> Values:

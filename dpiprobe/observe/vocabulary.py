@@ -73,7 +73,7 @@ PACKET_FEATURES: dict[str, Feature] = {
         Feature(
             "seq_ladder",
             "ratio",
-            "sequence number minus the acknowledgement of the packet answered, in units of that packet's raw window",
+            "sequence number minus the acknowledgement of the packet answered (a late reset: the last that acknowledged no more), in units of its raw window",
             "windows",
             "answered",
             distinctive=True,

@@ -59,6 +59,7 @@ def find(view: FlowView, samples: int) -> list[Evidence]:
         *missing_timestamps(view),
         *conflicting_data(view),
         *prohibitions(view),
+        *early_refusals(view, samples),
     ]
 
 
@@ -111,6 +112,29 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
         reason = f"{what} {ms(delay)} after the {trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
         found.append(Evidence("early-arrival", technique, [slot], reason, sufficient, repeatable=repeatable))
     return _merged(found)
+
+
+def early_refusals(view: FlowView, samples: int) -> list[Evidence]:
+    """A reset that refuses this very SYN (it acknowledges it) and came before the address can have heard it: whoever sent it is nearer than every
+    other packet of that address (design section 4). Counted from the first SYN, so that no copy of it is what was answered.
+
+    Never sufficient: a router that forwards some ports to a machine further on refuses the rest itself, and an anycast address may flap to a
+    nearer node that is being drained.
+    """
+    if view.hello >= 0 or view.syn < 0 or view.syn_ack >= 0 or view.rtt < LEAST_ROUND_TRIP or samples < EARLY_SAMPLES:
+        return []
+    accepted = (view.packet(view.syn, "seq") + 1 + view.length[view.at(view.syn)]) & 0xFFFFFFFF
+    found = []
+    for slot in view.of(SERVER, RST):
+        delay = view.when(slot) - view.when(view.syn)
+        ours = view.flags[view.at(slot)] & ACK and view.packet(slot, "ack") == accepted
+        if slot > view.syn and ours and 0 <= delay <= EARLY_FRACTION * view.rtt and not _clock_steps(view, slot) and not _clock_too_coarse(view):
+            found.append(slot)
+    if not found:
+        return []
+    delay = view.when(found[0]) - view.when(view.syn)
+    reason = f"the SYN was refused {ms(delay)} after it was sent; smallest round trip to this address {ms(view.rtt)}: somebody nearer refused it"
+    return [Evidence("early-refusal", "address.rst", found, reason, False)]
 
 
 def _merged(found: list[Evidence]) -> list[Evidence]:

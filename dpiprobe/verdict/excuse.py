@@ -202,6 +202,13 @@ class Excuses:
             judgement.because = "too-few-trials"
             judgement.reasons.append(f"{copies} SYN, no answer")
             return
+        near = [e for e in found if e.kind == "early-refusal"]
+        if near:
+            judgement.because = "server-or-third-party"
+            judgement.technique, judgement.techniques = technique, [technique]
+            judgement.could_be += ["server-front", technique]
+            judgement.reasons += [e.reason for e in near]
+            return
         judgement.verdict, judgement.confidence = "down", "low"
         said = {"refused": "the SYN was answered by a reset", "unanswered": f"{copies} SYNs over {ms(self._syn_span(view))} went unanswered",
                 "unreachable": "the SYN was answered by an ICMP error"}[word]  # fmt: skip

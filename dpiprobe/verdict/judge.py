@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, UNKNOWN, Flows
 from dpiprobe.observe.build import Observed, server_round_trips
+from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.control import Controls
@@ -48,7 +49,9 @@ class Judge:
         matches: Sequence[Match],
         ends: Mapping[int, Ends] | None = None,
         views: Views | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
+        self.ledger = ledger
         self.observed = observed
         self.outcomes = list(outcomes)
         self.controls = controls
@@ -145,8 +148,10 @@ class Judge:
                     evidence.reason += "; and for a while nothing got through to that address"
                 elif self.controls.state(f) == "completes":
                     groups[int(flows.server[f]), int(flows.server_port[f]), trigger.server_name if trigger else None].append((f, evidence))
-        for group in groups.values():
+        for key, group in groups.items():
             trials = len({f for f, _ in group})
+            if self.ledger is not None:
+                trials += self.ledger.trials(key, trials)
             for f, evidence in group:
                 if trials >= EARLY_SAMPLES or (trials >= BARE_TRIALS and self.samples[f] >= EARLY_SAMPLES):
                     evidence.sufficient = True

@@ -138,3 +138,25 @@ def test_a_beginning_that_is_missing_is_mid_stream() -> None:
 def test_a_capture_that_ends_at_the_hello_is_truncated() -> None:
     talk = Scene().talk("odd.example", 0).handshake().hello()
     assert said(talk)[:3] == ("unseen", "insufficient", "truncated")
+
+
+def refused(after: float, flags: str = "RA") -> Talk:
+    """A SYN that is refused so many ms after it, at an address that other names reach over 50 ms."""
+    scene = Scene()
+    for at in (0, 300, 60_000):
+        scene.works(at=at)
+    talk = scene.talk("odd.example", 10_000).syn().wait(after)
+    return talk.them(flags, seq=0, options=b"", window=0, ipid=0)
+
+
+def test_a_syn_that_somebody_nearer_refuses_is_not_laid_to_the_server() -> None:
+    assert said(refused(12)) == ("refused", "insufficient", "server-or-third-party", "address.rst")
+    assert "nearer" in refused(12).judged.reasons[0]
+
+
+def test_nor_is_one_that_the_address_itself_refuses_anybody_elses() -> None:
+    assert said(refused(50)) == ("refused", "down", None, None)
+
+
+def test_a_reset_that_does_not_acknowledge_the_syn_does_not_answer_it() -> None:
+    assert said(refused(12, "R")) == ("refused", "down", None, None)
