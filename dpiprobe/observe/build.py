@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from dpiprobe.wire.packets import ACK, FIN, ICMP, ICMPV6, RST, SYN
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 class Observed:
@@ -40,6 +42,14 @@ class Observed:
         self.server_rtt: Ints = suspects.server_rtt
         self._columns: dict[str, Values] = {}
         self._flow_columns: dict[str, Values] = {}
+        self._kept: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, work: Callable[[Observed], T]) -> T:
+        """What `work` makes of this table, made once; `key` names it. For indices and columns of the rooms behind."""
+        if key not in self._kept:
+            self._kept[key] = work(self)
+        kept: T = self._kept[key]
+        return kept
 
     def feature(self, name: str) -> Values:
         """A packet feature over the suspect rows."""

@@ -260,7 +260,8 @@ HEAD = 12
 
 
 def heads(s: Suspects) -> npt.NDArray[np.uint8]:
-    """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD)."""
+    """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep more
+    than that at hand (`flow.table_loop.HEAD`)."""
     captured = np.maximum(s.of(s.flows.packets.payload_captured), 0)
     out = np.zeros((len(s.slot), HEAD), np.uint8)
     arena = np.frombuffer(s.flows.packets.arena, np.uint8)

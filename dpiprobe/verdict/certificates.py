@@ -24,12 +24,15 @@ def compare_issuers(observed: Observed, controls: Controls, waiting: Sequence[in
     out: list[str | None] = [None] * len(flows)
     seen: dict[int, bytes | None] = {}
     for f in waiting:
-        if not controls.worked[f] or int(flows.trigger_kind[f]) != CLIENT_HELLO:
+        peers = controls.worked[f]
+        if not peers or int(flows.trigger_kind[f]) != CLIENT_HELLO:
             continue
         own = _issuer(observed, f, seen)
-        others = {found for g in controls.worked[f] if (found := _issuer(observed, g, seen)) is not None}
-        if own is not None and len(others) == 1:
-            out[f] = "same" if own in others else "differs"
+        if own is None:
+            continue
+        shown = peers.where("issuer", lambda g: _issuer(observed, g, seen) is not None)
+        if shown and not shown.where(("issued by another than", first := _issuer(observed, shown[0], seen)), lambda g: _issuer(observed, g, seen) != first):
+            out[f] = "same" if own == first else "differs"
     return out
 
 

@@ -7,7 +7,6 @@ capture serve other content); what is not known is None.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from dpiprobe.observe.build import Observed
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
@@ -55,8 +54,7 @@ def _controls_values(observed: Observed, controls: Controls, name: str, waiting:
     column = observed.flow_feature(name)
     out: list[float | None] = [None] * len(observed.flows)
     for f in waiting:
-        known = [float(column.data[g]) for g in controls.worked[f] if column.known[g]]
-        out[f] = median(known) if known else None
+        out[f] = controls.worked[f].median(name, lambda g: float(column.data[g]) if column.known[g] else None)
     return out
 
 

@@ -113,20 +113,19 @@ class Excuses:
         """Controls whose handshake is answered much earlier than their hello: somebody nearer than the server terminates TCP."""
         ratio, flows = self.observed.flow_feature("split_round_trips"), self.observed.flows
         worked = self.controls.worked[f]
-        hits = []
-        for g in worked:
-            handshake = (
-                flows.time(int(flows.syn_ack[g])) - flows.time(int(flows.last_syn[g]))
-                if flows.syn_ack[g] >= 0 and flows.last_syn[g] >= 0
-                else 0
-            )
-            if ratio.known[g] and float(ratio.data[g]) >= SPLIT_RATIO and handshake * (float(ratio.data[g]) - 1) >= SPLIT_LEAST:
-                hits.append(g)
+        hits = worked.where("split", self._is_split)
         if len(hits) * 2 <= len(worked) or not hits:
             return None
         g = hits[0]
         times = f"{float(ratio.data[g]):.1f} times its handshake's round trip"
         return f"round trips are split: flow {flows.label(g)} (another name) waited {times} for the first answer"
+
+    def _is_split(self, g: int) -> bool:
+        ratio, flows = self.observed.flow_feature("split_round_trips"), self.observed.flows
+        if not ratio.known[g] or float(ratio.data[g]) < SPLIT_RATIO or flows.syn_ack[g] < 0 or flows.last_syn[g] < 0:
+            return False
+        handshake = flows.time(int(flows.syn_ack[g])) - flows.time(int(flows.last_syn[g]))
+        return handshake * (float(ratio.data[g]) - 1) >= SPLIT_LEAST
 
     def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         split = self._split(view.f)
@@ -165,7 +164,7 @@ class Excuses:
             judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
         judgement.reasons += [e.reason for e in drop] or [f"the {trigger_word(view)} was never answered"]
         others = self.controls.failed[view.f]
-        unheard = others and all(int(self.observed.flows.ack_end[g]) < 0 for g in others)
+        unheard = others and not others.where("heard", lambda g: int(self.observed.flows.ack_end[g]) >= 0)
         if self.controls.state(view.f) == "fails" and unheard and judgement.because == "no-control":
             judgement.verdict, judgement.because, judgement.technique = "down", None, None
             judgement.reasons.append("hellos with other names go unheard at this address as well")

@@ -17,12 +17,13 @@ from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.both_ends import Ends
+from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps, standing_resets
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.quic import unanswered_initials
-from dpiprobe.verdict.residual import punished, punishment_followed
+from dpiprobe.verdict.residual import Culprits, Place, punished
 from dpiprobe.verdict.silence import dropped_hello, stalls
 from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.view import FlowView, Views
@@ -69,15 +70,16 @@ class Judge:
         """All verdicts."""
         flows = self.observed.flows
         count = len(flows)
-        findings = [[*self._findings(f), *(self.ends[f].evidence if f in self.ends else ())] for f in range(count)]
-        self._repeated(findings)
         names: dict[tuple[int, int, int, str | None], list[int]] = defaultdict(list)
-        places: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        for f in range(count):
-            place = (int(flows.client[f]), int(flows.server[f]), int(flows.server_port[f]))
-            places[place].append(f)
-            trigger = flows.triggers[f]
-            names[(*place, trigger.server_name if trigger else None)].append(f)
+        at: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+        columns = (flows.client, flows.server, flows.server_port)
+        for f, (key, trigger) in enumerate(zip(zip(*(c.tolist() for c in columns), strict=True), flows.triggers, strict=True)):
+            at[key].append(f)
+            names[(*key, trigger.server_name if trigger else None)].append(f)
+        starts = columns_of(self.observed).first_time.tolist()
+        places = [Place(flows, members, self.outcomes, starts) for members in at.values()]
+        findings = [[*self._findings(f), *(self.ends[f].evidence if f in self.ends else ())] for f in range(count)]
+        self._repeated(findings, {f: place for place in places for f in place.members})
         because: dict[int, str] = {}
         for group in names.values():
             for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
@@ -104,9 +106,8 @@ class Judge:
         judged: list[Judgement | None] = [self._judge(f, findings[f], because.get(f)) for f in range(count)]
         for group in names.values():
             self._one_place(group, judged)
-        starts = [self.observed.flows.time(int(flows.start[f])) for f in range(count)]
-        for members in places.values():
-            self._residual(members, judged, starts)
+        for place in places:
+            self._residual(place, judged)
         return [j for j in judged if j is not None]
 
     # ---- each flow alone
@@ -128,12 +129,12 @@ class Judge:
     def _sheds_timestamps(self, f: int) -> bool:
         """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
         ever sends them behind its SYN/ACK."""
-        worked = [self.view(g) for g in self.controls.worked[f]]
-        if not any(keeps_timestamps(view) for view in (self.view(f), *worked)):
+        worked = self.controls.worked[f]
+        if not keeps_timestamps(self.view(f)) and not worked.where("keeps timestamps", lambda g: keeps_timestamps(self.view(g))):
             return True
-        return any(missing_timestamps(view) for view in worked)
+        return bool(worked.where("sheds timestamps", lambda g: bool(missing_timestamps(self.view(g)))))
 
-    def _repeated(self, findings: list[list[Evidence]]) -> None:
+    def _repeated(self, findings: list[list[Evidence]], places: Mapping[int, Place]) -> None:
         """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those
         after which the client got nowhere at that address for a while."""
         groups: dict[tuple[int, int, str | None], list[tuple[int, Evidence]]] = defaultdict(list)
@@ -143,7 +144,7 @@ class Judge:
             for evidence in found:
                 if not evidence.repeatable or evidence.sufficient:
                     continue
-                if punishment_followed(f, flows, self.outcomes):
+                if places[f].punishment_followed(f):
                     evidence.sufficient = True
                     evidence.reason += "; and for a while nothing got through to that address"
                 elif self.controls.state(f) == "completes":
@@ -321,12 +322,13 @@ class Judge:
         view = self.view(judgement.flow)
         return judgement.technique == "rst.on-path" or (view.hello >= 0 and (view.ack_end >= 0 or judgement.outcome == "worked"))
 
-    def _residual(self, members: list[int], judged: list[Judgement | None], starts: list[int]) -> None:
-        for f in members:
+    def _residual(self, place: Place, judged: list[Judgement | None]) -> None:
+        culprits = Culprits(place, judged)  # whoever is found punished below was none: a flow that got nowhere before its hello
+        for f in place.members:
             mine = judged[f]
             if mine is None or mine.verdict in ("blocked", "contested", "ok") or self.outcomes[f].word not in ("unanswered", "refused"):
                 continue
-            evidence = punished(f, self.view(f), self.outcomes, judged, starts, members)
+            evidence = punished(self.view(f), place, culprits, judged)
             if evidence is None:
                 continue
             seen = Observation(evidence.kind, evidence.slots)

@@ -19,9 +19,10 @@ from dpiprobe.verdict.control import Controls, alike
 from dpiprobe.verdict.evidence import ms
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
-from dpiprobe.verdict.silence import DEAD, LEAST_MTU, QUIET, Silence, View, path_during
+from dpiprobe.verdict.silence import LEAST_MTU, Silence, View
 from dpiprobe.verdict.statistics import more_often
 from dpiprobe.verdict.view import FlowView
+from dpiprobe.verdict.witnesses import DEAD, QUIET, traffic_of
 
 LEVEL = 0.05
 """Of the one-sided exact test, as for goodput (design section 4 (e))."""
@@ -69,7 +70,7 @@ def _against_controls(
     after = [g for g in good if views(g).time[0] > first]
     if not before or not after:
         return "no-control"
-    way = path_during(view, first + max(view.rtt, 0), last)
+    way = traffic_of(observed).during(f, first + max(view.rtt, 0), last)
     if way == DEAD:
         finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
         return "no-control"

@@ -6,13 +6,13 @@ Rules of this file: it decides nothing; absent knowledge is None; the same input
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dpiprobe.capture.model import Capture
 from dpiprobe.flow.flows import TRIGGER_WORDS, Flows
 from dpiprobe.signature.match import Match
-from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.control import Controls, Peers
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.names import NAMED, NameJudgement, Trials, judge_name, trials_of
 
@@ -120,21 +120,18 @@ def gather_names(
         trigger = flows.triggers[judgement.flow]
         sent = trigger.server_name if trigger else (planned or {}).get(judgement.flow)
         groups.setdefault((server_of(flows, judgement.flow), sent), []).append(judgement)
-    named = [trigger.server_name if trigger else None for trigger in flows.triggers]
     out = []
     for (server, name), members in groups.items():
-        good = _union([controls.worked[j.flow] for j in members])
-        bad = _union([controls.failed[j.flow] for j in members])
-        names = sorted(n for n in {*map(named.__getitem__, good), *map(named.__getitem__, bad)} if n)
+        good, bad = _pools([controls.worked[j.flow] for j in members]), _pools([controls.failed[j.flow] for j in members])
+        names = sorted({n for peers in (*good, *bad) for n in peers.pool.names[: NAMED + 1] if n != name})[:NAMED]
         numbered = [(flows.label(j.flow) - 1, j) for j in members]
-        out.append(trials_of(server, name, numbered, {"names": names[:NAMED], "ok": len(good), "failed": len(bad)}))
+        out.append(trials_of(server, name, numbered, {"names": names, "ok": sum(map(len, good)), "failed": sum(map(len, bad))}))
     return out
 
 
-def _union(lists: Sequence[list[int]]) -> Collection[int]:
-    """All members, each once; flows of one client and name share one list, and it may be long."""
-    distinct = list({id(found): found for found in lists}.values())
-    return distinct[0] if len(distinct) == 1 else {g for found in distinct for g in found}
+def _pools(lists: Sequence[Peers]) -> list[Peers]:
+    """Each once: flows of one client and name share theirs, and those of different clients have no flow in common."""
+    return list({id(found): found for found in lists}.values())
 
 
 def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:

@@ -8,9 +8,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
 
 from dpiprobe.flow.flows import Flows
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
@@ -20,71 +20,84 @@ LONGEST_PUNISHMENT = 420_000_000_000
 """ns. The longest residual blocking with a source: 420 s (techniques.md residual table, TSPU SNI-II and QUIC [T]); 180 s for the Great Firewall [S]."""
 
 
-def punished(
-    flow: int,
-    view: FlowView,
-    outcomes: Sequence[Outcome],
-    judgements: Sequence[Judgement | None],
-    starts: Sequence[int],
-    neighbours: Sequence[int],
-) -> Evidence | None:
-    """The finding for a flow that carried no trigger (or whose name is fine) and got nowhere; `neighbours`: flows of the same client, server, port."""
-    begin = starts[flow]
-    if _late_copy(flow, view.flows, neighbours):
-        return None
-    culprits = [
-        g
-        for g in neighbours
-        if g != flow
-        and starts[g] < begin
-        and begin - starts[g] <= LONGEST_PUNISHMENT
-        and (found := judgements[g]) is not None
-        and found.technique is not None
+
+class Place:
+    """The flows of one client to one server and port, by their start; outcomes are looked up once."""
+
+    def __init__(self, flows: Flows, members: Sequence[int], outcomes: Sequence[Outcome], starts: Sequence[int]) -> None:
+        self.flows, self.outcomes, self.starts = flows, outcomes, starts
+        self.members = sorted(members, key=lambda g: (starts[g], g))
+        self._worked = [(starts[g], g) for g in self.members if outcomes[g].word == "worked"]
+        self._unanswered = [(starts[g], g) for g in self.members if outcomes[g].word == "unanswered"]
+        self._openings = Counter(opening for g in self.members if (opening := self._opening(g)) is not None)
+
+    def _opening(self, flow: int) -> tuple[int, int] | None:
+        """Port and sequence number of the flow's SYN."""
+        syn = int(self.flows.syn[flow])
+        return (int(self.flows.client_port[flow]), int(self.flows.packets.seq[self.flows.row[syn]])) if syn >= 0 else None
+
+    def late_copy(self, flow: int) -> bool:
+        """The flow's SYN is that of another flow of the same ports, come late (a duplicate on the way): nobody opened a connection."""
+        opening = self._opening(flow)
+        return opening is not None and self._openings[opening] > 1
+
+    def worked_before(self, when: int) -> bool:
+        """A flow that began before then worked."""
+        return bool(self._worked) and self._worked[0][0] < when
+
+    def next_working(self, after: int) -> int | None:
+        """The first flow that began after that time and worked."""
+        at = bisect_right(self._worked, after, key=lambda one: one[0])
+        return self._worked[at][1] if at < len(self._worked) else None
+
+    def punishment_followed(self, flow: int) -> bool:
+        """After this flow a connection got nowhere, although one before and one later worked."""
+        begin = self.starts[flow]
+        at = bisect_left(self._unanswered, begin, key=lambda one: one[0])
+        if not self.worked_before(begin) or at == len(self._unanswered):
+            return False
+        failed, end = self._unanswered[at], begin + LONGEST_PUNISHMENT
+        last = bisect_right(self._worked, end, key=lambda one: one[0])
+        return failed[0] <= end and last > 0 and self._worked[last - 1] > failed
+
+
+class Culprits:
+    """Flows of a place that were interfered with (or are suspected to have been), by their start."""
+
+    def __init__(self, place: Place, judgements: Sequence[Judgement | None]) -> None:
+        self._flows = [g for g in place.members if (found := judgements[g]) is not None and _interfered(found)]
+        self._starts = [place.starts[g] for g in self._flows]
+
+    def before(self, begin: int) -> tuple[int, int] | None:
+        """The first and the last of them that a punishment at that time could be for."""
+        low, high = bisect_left(self._starts, begin - LONGEST_PUNISHMENT), bisect_left(self._starts, begin)
+        return (self._flows[low], self._flows[high - 1]) if low < high else None
+
+
+def _interfered(found: Judgement) -> bool:
+    return (
+        found.technique is not None
         and found.verdict in ("blocked", "contested", "insufficient")
         and not found.technique.startswith(("residual", "address", "proxy"))
-    ]
-    if not culprits:
-        return None
-    culprit = culprits[-1]
-    if not any(outcomes[g].word == "worked" and starts[g] < starts[culprits[0]] for g in neighbours):
-        return None
-    recovered = [
-        g for g in neighbours if starts[g] > begin and outcomes[g].word == "worked" and starts[g] - starts[culprit] <= LONGEST_PUNISHMENT
-    ]
-    technique = "residual.rst" if outcomes[flow].word in ("refused", "reset") else "residual.drop"
-    slots = [s for s in view.slots if view.origin[view.at(s)] == 0][:8] if technique == "residual.drop" else view.server_resets[:8]
-    after = (begin - starts[culprit]) / 1e9
-    reason = f"nothing got through {after:.1f} s after flow {view.flows.label(culprit)} of the same client had been interfered with"
-    if recovered:
-        reason += f"; flow {view.flows.label(recovered[0])} worked again {(starts[recovered[0]] - starts[culprit]) / 1e9:.1f} s after it"
-    proven = bool(recovered) and judgements[culprit].verdict == "blocked"  # type: ignore[union-attr]
-    return Evidence("residual", technique, slots or [view.slots.start], reason, proven)
-
-
-def _late_copy(flow: int, flows: Flows, neighbours: Sequence[int]) -> bool:
-    """The flow's SYN is that of another flow of the same ports, come late (a duplicate on the way): nobody opened a connection."""
-    syn = int(flows.syn[flow])
-    if syn < 0:
-        return False
-    seq, row = flows.packets.seq, flows.row
-    return any(
-        g != flow and flows.client_port[g] == flows.client_port[flow] and flows.syn[g] >= 0 and seq[row[int(flows.syn[g])]] == seq[row[syn]]
-        for g in neighbours
     )
 
 
-def punishment_followed(flow: int, flows: Flows, outcomes: Sequence[Outcome]) -> bool:
-    """After this flow a connection of the same client to the same address and port got nowhere, although one before and one later worked."""
-    begin = flows.time(int(flows.start[flow]))
-    same = (flows.client == flows.client[flow]) & (flows.server == flows.server[flow]) & (flows.server_port == flows.server_port[flow])
-    before = after = later = False
-    for g in np.flatnonzero(same).tolist():
-        since = flows.time(int(flows.start[g])) - begin
-        word = outcomes[g].word
-        if since < 0:
-            before |= word == "worked"
-        elif word == "unanswered" and since <= LONGEST_PUNISHMENT:
-            after = True
-        elif word == "worked" and since <= LONGEST_PUNISHMENT:
-            later |= after
-    return before and after and later
+def punished(view: FlowView, place: Place, culprits: Culprits, judgements: Sequence[Judgement | None]) -> Evidence | None:
+    """The finding for a flow that carried no trigger (or whose name is fine) and got nowhere."""
+    flow, starts = view.f, place.starts
+    begin = starts[flow]
+    found = culprits.before(begin)
+    if found is None or place.late_copy(flow) or not place.worked_before(starts[found[0]]):
+        return None
+    culprit = found[1]
+    recovered = place.next_working(begin)
+    if recovered is not None and starts[recovered] - starts[culprit] > LONGEST_PUNISHMENT:
+        recovered = None
+    technique = "residual.rst" if place.outcomes[flow].word in ("refused", "reset") else "residual.drop"
+    slots = [s for s in view.slots if view.origin[view.at(s)] == 0][:8] if technique == "residual.drop" else view.server_resets[:8]
+    after = (begin - starts[culprit]) / 1e9
+    reason = f"nothing got through {after:.1f} s after flow {view.flows.label(culprit)} of the same client had been interfered with"
+    if recovered is not None:
+        reason += f"; flow {view.flows.label(recovered)} worked again {(starts[recovered] - starts[culprit]) / 1e9:.1f} s after it"
+    proven = recovered is not None and judgements[culprit].verdict == "blocked"  # type: ignore[union-attr]
+    return Evidence("residual", technique, slots or [view.slots.start], reason, proven)

@@ -9,17 +9,23 @@ Rules of this file:
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import accumulate
 
-from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, tcp_flags
+from dpiprobe.flow.flows import SERVER, UNKNOWN
 from dpiprobe.observe.build import Observed
-from dpiprobe.verdict.control import Controls, alike
+from dpiprobe.verdict.columns import columns_of
+from dpiprobe.verdict.control import Controls, Peers, alike
 from dpiprobe.verdict.evidence import ms, trigger_word
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
 from dpiprobe.verdict.outcome import stalled as unheard_from
 from dpiprobe.verdict.view import FlowView
+from dpiprobe.verdict.witnesses import ALIVE, DEAD, QUIET, Witness, Witnesses, traffic_of
 from dpiprobe.wire.packets import ACK, RST, SYN
 
 View = Callable[[int], FlowView]
@@ -60,55 +66,74 @@ def dropped_hello(view: FlowView, controls: Controls, views: View) -> Silence:
         return Silence(finding, "server-or-third-party")
     if copies < UNACKED_COPIES or span < UNACKED_SPAN:
         return Silence(finding, "too-few-trials")
-    good = [g for g in controls.worked[f] if alike(observed, f, g, controls.designated) and not views(g).lost and as_large(view, views(g))]
-    before = [g for g in good if views(g).ack_end >= 0 and views(g).when(views(g).ack_end) < view.when(first)]
-    after = [g for g in good if views(g).time[0] > view.when(first)]
+    alike_ones = _alike(observed, f, controls)
+    least = _least_size(view)
+    own, when = _name(observed, f), view.when(first)
+    before = any(group.before(when, least, own) for group in alike_ones)
+    after = any(group.after(when, least, own) for group in alike_ones)
     if not before or not after:
         return Silence(finding, "no-control")
-    way = path_during(view, view.when(first) + max(view.rtt, 0), view.when(last))
+    way = traffic_of(observed).during(f, when + max(view.rtt, 0), view.when(last))
     if way == DEAD:
         finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
         return Silence(finding, "no-control")
     finding.sufficient = True
-    names = sorted({_name(observed, g) or "no name" for g in before + after})
-    finding.reason += (
-        f", while hellos alike but for the name ({', '.join(names[:3])}) were acknowledged at the same address before and after"
-    )
+    names = _few_names(alike_ones, when, least, own)
+    finding.reason += f", while hellos alike but for the name ({', '.join(names)}) were acknowledged at the same address before and after"
     if way == QUIET:
         finding.weight = "low"
     return Silence(finding)
 
 
-ALIVE, QUIET, DEAD = "alive", "quiet", "dead"
+def _alike(observed: Observed, f: int, controls: Controls) -> list[Witnesses]:
+    """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
+    peers = controls.worked[f]
+    classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(observed, peers.pool.flows))
+    return [group for model, group in classes if alike(observed, f, model, controls.designated)] if peers else []
 
 
-def path_during(view: FlowView, begin: int, end: int) -> str:
-    """What the client's other traffic says of its way to the world in a span of time (ns): something came in (alive); it sent to others and
-    heard nothing (dead); nobody else was spoken to (quiet). Resets and this flow's own packets do not count."""
-    flows, f = view.flows, view.f
-    time, flags = flows.packets.time[flows.row], tcp_flags(flows.packets, flows.row)
-    rows = (flows.client[flows.flow] == flows.client[f]) & (flows.flow != f) & (time >= begin) & (time <= end) & ((flags & RST) == 0)
-    if (rows & (flows.origin == SERVER)).any():
-        return ALIVE
-    elsewhere = (flows.server[flows.flow] != flows.server[f]) & (flows.origin == CLIENT)
-    return DEAD if (rows & elsewhere).any() else QUIET
-
-
-def as_large(view: FlowView, control: FlowView) -> bool:
-    """The control's hello went through in a packet as large as the one that vanished: else a path that loses large packets would do.
-
-    Packets that fit the least MTU of IPv6 (RFC 8200 section 5) are never too large.
-    """
-    unacked = int(view.observed.facts.unacked[view.f])
-    vanished = [view.packet(s, "ip_length") for s in _copies(view, unacked)]
-    passed = [
-        control.packet(s, "ip_length")
-        for s in control.client_words
-        if control.length[control.at(s)]
-        and control.offset[control.at(s)] < control.hello_end
-        and control.end[control.at(s)] > control.hello_start
+def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
+    """Flows whose hellos do not differ in what `alike` compares, with one of them as their model."""
+    columns, segments = columns_of(observed), observed.flow_feature("segments")
+    heard = columns.when(observed.flows.ack_end)
+    classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for g in flows:
+        trigger = observed.flows.triggers[g]
+        if trigger is not None and not columns.lost[g]:
+            classes[trigger.kind, trigger.length, trigger.ja4, int(segments.data[g]) if segments.known[g] else None].append(g)
+    return [
+        (
+            members[0],
+            Witnesses(
+                Witness(
+                    _name(observed, g),
+                    max(int(columns.hello_packet[g]), LEAST_MTU),
+                    int(heard[g]) if observed.flows.ack_end[g] >= 0 else None,
+                    int(columns.first_time[g]),
+                )
+                for g in members
+            ),
+        )
+        for members in classes.values()
     ]
-    return bool(vanished) and (min(vanished) <= LEAST_MTU or max(passed, default=0) >= min(vanished))
+
+
+def _few_names(groups: Sequence[Witnesses], moment: int, size: int, own: str | None) -> list[str]:
+    """The first three names, in order, of controls that were heard before a moment or began after it."""
+    names: list[str] = []
+    for name in merge(*(group.names(moment, size, own) for group in groups)):
+        if name not in names:
+            names.append(name)
+        if len(names) == 3:
+            break
+    return names
+
+
+def _least_size(view: FlowView) -> int:
+    """Bytes of IP that a control's hello must have brought through in one packet: as many as the one that vanished had, else a path that loses
+    large packets would do. Packets that fit the least MTU of IPv6 (RFC 8200 section 5) are never too large."""
+    unacked = int(view.observed.facts.unacked[view.f])
+    return max(min(view.packet(s, "ip_length") for s in _copies(view, unacked)), LEAST_MTU)
 
 
 LEAST_MTU = 1280
@@ -147,6 +172,7 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
     """
     out: dict[int, Silence] = {}
     where = {f: slot for f in flows if (slot := _stalled_at(f, outcomes, views)) >= 0}
+    spans = Spans(where, views)
     for f, slot in where.items():
         view = views(f)
         seen = int(view.flows.server_seen[f])
@@ -158,12 +184,15 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
         if view.lost:
             out[f] = Silence(finding, "capture-loss")
             continue
-        good = [g for g in controls.worked[f] if int(view.flows.server_seen[g]) >= seen and not views(g).lost]
-        before = [g for g in good if views(g).last_time < view.when(slot)]
-        after = [g for g in good if views(g).time[0] > view.when(slot)]
-        if not before or not after or any(_stalled_at(g, outcomes, views) >= 0 for g in controls.failed[f]):
+        carried = _carried(view.observed, controls.worked[f])
+        own, when = _name(view.observed, f), view.when(slot)
+        if (
+            not carried.before(when, seen, own)
+            or not carried.after(when, seen, own)
+            or controls.failed[f].where("stalled", lambda g: _stalled_at(g, outcomes, views) >= 0)
+        ):
             out[f] = Silence(finding, "no-control")
-        elif not apart(where, f, good, views):
+        elif not apart(spans, f, carried.of_size(seen), own, view):
             out[f] = Silence(finding, "too-few-trials")
         else:
             finding.sufficient = True
@@ -181,15 +210,41 @@ def _stalled_at(f: int, outcomes: Sequence[Outcome], views: View) -> int:
     return -1
 
 
-def apart(where: Mapping[int, int], f: int, good: Sequence[int], views: View) -> bool:
+def _carried(observed: Observed, peers: Peers) -> Witnesses:
+    """The controls of which the capture lost nothing, by the bytes that the server brought."""
+    columns = columns_of(observed)
+    return peers.pool.once(  # type: ignore[no-any-return]
+        "carried",
+        lambda: Witnesses(
+            Witness(_name(observed, g), int(observed.flows.server_seen[g]), int(columns.last_time[g]), int(columns.first_time[g]))
+            for g in peers.pool.flows
+            if not columns.lost[g]
+        ),
+    )
+
+
+class Spans:
+    """When the flows of one name went unheard, from the first packet that did to the flow's last."""
+
+    def __init__(self, where: Mapping[int, int], views: View) -> None:
+        self.of = {f: (views(f).when(slot), views(f).last_time) for f, slot in where.items()}
+        self._begins = sorted(begin for begin, _ in self.of.values())
+        stops = [stop for _, stop in sorted(self.of.values())]
+        self._first_stop = [*accumulate(stops, min)]
+
+    def gaps(self, f: int) -> list[tuple[int, int]]:
+        """The widest time between another flow's silence and this one's, on either side."""
+        begin, end = self.of[f]
+        earlier = bisect_left(self._begins, begin)
+        gaps = [(self._first_stop[earlier - 1], begin)] if earlier else []
+        return gaps + ([(end, self._begins[-1])] if len(self._begins) - earlier > 1 else [])
+
+
+def apart(spans: Spans, f: int, good: Sequence[Witness], own: str | None, view: FlowView) -> bool:
     """Another flow stalled as well, and not in the same hole of the path: a control worked in between, or something else came in meanwhile."""
-
-    def span(g: int) -> tuple[int, int]:
-        return views(g).when(where[g]), views(g).last_time
-
-    begin, end = span(f)
-    others = [span(g) for g in where if g != f]
-    between = [(stop, begin) if start < begin else (end, start) for start, stop in others]
-    if any(low < views(g).time[0] and views(g).last_time < high for low, high in between for g in good):
-        return True
-    return bool(others) and path_during(views(f), begin + max(views(f).rtt, 0), end) == ALIVE
+    gaps = spans.gaps(f)
+    for low, high in gaps:
+        if any(low < one.began and one.heard is not None and one.heard < high for one in good if one.name != own):
+            return True
+    begin, end = spans.of[f]
+    return bool(gaps) and traffic_of(view.observed).during(f, begin + max(view.rtt, 0), end) == ALIVE

@@ -58,10 +58,10 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
     goodput, sent_again = observed.flow_feature("goodput"), observed.flow_feature("server_retransmissions")
     seen = observed.flows.server_seen
 
-    def usable(flows: Sequence[int]) -> list[int]:
-        return [f for f in flows if goodput.known[f] and seen[f] >= LEAST_BYTES and outcomes[f].word in ("worked", "slow", "stalled")]
+    def usable(f: int) -> bool:
+        return bool(goodput.known[f] and seen[f] >= LEAST_BYTES) and outcomes[f].word in ("worked", "slow", "stalled")
 
-    slow, good = usable(tests), usable(controls.worked[tests[0]])
+    slow, good = [f for f in tests if usable(f)], controls.worked[tests[0]].where("transfers", usable)
     if not slow or not good:
         return {}
     sizes = median([int(seen[f]) for f in slow]), median([int(seen[f]) for f in good])
@@ -69,10 +69,10 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
         return {}
     rates = [float(goodput.data[f]) for f in slow], [float(goodput.data[f]) for f in good]
     middle = median(rates[1])
-    p = rank_sum_less(*rates)
-    if median(rates[0]) > SLOW_FRACTION * middle or p > LEVEL:
+    if median(rates[0]) > SLOW_FRACTION * middle or sum(rate <= SLOW_FRACTION * middle for rate in rates[0]) < NEARLY_ALL * len(slow):
         return {}
-    if sum(rate <= SLOW_FRACTION * middle for rate in rates[0]) < NEARLY_ALL * len(slow):
+    p = rank_sum_less(*rates)
+    if p > LEVEL:
         return {}
     tick = clock_tick(observed, [*slow, *good])
     waited = {f: queueing(observed, f, tick) for f in [*slow, *good]}

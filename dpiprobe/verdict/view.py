@@ -9,6 +9,7 @@ from functools import cached_property
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.columns import columns_of
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN
 
 
@@ -119,19 +120,7 @@ class FlowView:
     @cached_property
     def lost(self) -> bool:
         """Bytes were acknowledged that the capture does not hold (a FIN takes one number more than its bytes)."""
-        flows, f = self.flows, self.f
-        fins = 1
-        seen = max(int(flows.server_seen[f]), self._whole_answer)
-        server_lost = flows.client_acked[f] != UNKNOWN and flows.client_acked[f] > seen + fins
-        client_lost = flows.server_acked[f] != UNKNOWN and flows.server_acked[f] > flows.client_seen[f] + fins
-        return bool((server_lost and self.server_words) or (client_lost and self.client_words))
-
-    @cached_property
-    def _whole_answer(self) -> int:
-        """Where the server's stream ends whose first payload brings its FIN as well: such a packet moves no stream (a forged close would carry
-        us along), but its bytes are in the capture."""
-        first = next((s for s in self.server_words if self.length[self.at(s)]), -1)
-        return self.end[self.at(first)] if first >= 0 and self.flags[self.at(first)] & FIN and self.offset[self.at(first)] <= 0 else 0
+        return bool(columns_of(self.observed).lost[self.f])
 
     @cached_property
     def client_acks(self) -> dict[int, int]:

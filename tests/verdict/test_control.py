@@ -7,7 +7,7 @@ from tests.verdict.scene import Scene
 
 
 def worked(explanation: Explanation, flow: int) -> list[int]:
-    return explanation.controls.worked[flow]
+    return list(explanation.controls.worked[flow])
 
 
 def test_other_names_at_the_same_address_and_port_are_controls() -> None:

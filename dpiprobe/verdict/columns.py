@@ -1,0 +1,143 @@
+"""What the rules of this room ask of all flows, as columns: one value a flow, and the masks of slots behind them.
+
+Rules of this file:
+- Each column is worked out once for a batch, when it is first asked for; `columns_of(observed)` has them.
+- Copies that the capture made count nowhere. *Words* of a side are its packets that are no reset.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
+from dpiprobe.flow.segments import count_where, first_where, last_where, max_where
+from dpiprobe.observe.build import Observed
+from dpiprobe.wire.packets import FIN, RST
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Columns:
+    """See the module's rules. Slots are indices into `flows`, -1 where there is none."""
+
+    def __init__(self, observed: Observed) -> None:
+        self.observed = observed
+        self.flows = observed.flows
+        self.count = len(observed.flows)
+
+    def slots_where(self, mask: Bools) -> Bools:
+        """Flows with such a slot."""
+        return np.asarray(count_where(mask, self.flows.flow, self.count) > 0, np.bool_)
+
+    def first(self, mask: Bools) -> Ints:
+        """The first such slot of each flow."""
+        return first_where(mask, self.flows.flow, self.count)
+
+    def last(self, mask: Bools) -> Ints:
+        """The last such slot of each flow."""
+        return last_where(mask, self.flows.flow, self.count)
+
+    def when(self, slots: Ints) -> Ints:
+        """Capture time of slots, ns; means nothing where there is none."""
+        return self.time[np.maximum(slots, 0)] if len(self.time) else np.zeros(len(slots), np.int64)
+
+    @cached_property
+    def time(self) -> Ints:
+        """Per slot, ns."""
+        return self.flows.packets.time[self.flows.row]
+
+    @cached_property
+    def flags(self) -> Ints:
+        """Per slot; 0 where it is not TCP."""
+        return tcp_flags(self.flows.packets, self.flows.row)
+
+    @cached_property
+    def length(self) -> Ints:
+        """Payload bytes of each slot."""
+        return self.flows.packets.payload_length[self.flows.row]
+
+    @cached_property
+    def _own(self) -> Bools:
+        return np.asarray(self.flows.duplicate == 0, np.bool_)
+
+    @cached_property
+    def client_word(self) -> Bools:
+        """Per slot: a word of the client."""
+        return np.asarray((self.flows.origin == CLIENT) & self._own & ((self.flags & RST) == 0), np.bool_)
+
+    @cached_property
+    def server_word(self) -> Bools:
+        """Per slot: a word of the server."""
+        return np.asarray((self.flows.origin == SERVER) & self._own & ((self.flags & RST) == 0), np.bool_)
+
+    @cached_property
+    def server_reset(self) -> Bools:
+        """Per slot: a reset from the server's address or from a stray one."""
+        return np.asarray(np.isin(self.flows.origin, (SERVER, STRAY)) & self._own & ((self.flags & RST) != 0), np.bool_)
+
+    @cached_property
+    def error(self) -> Bools:
+        """Per slot: an ICMP error."""
+        return np.asarray((self.flows.origin == ICMP_ERROR) & self._own, np.bool_)
+
+    @cached_property
+    def has_client_words(self) -> Bools:
+        return self.slots_where(self.client_word)
+
+    @cached_property
+    def has_server_words(self) -> Bools:
+        return self.slots_where(self.server_word)
+
+    @cached_property
+    def has_errors(self) -> Bools:
+        return self.slots_where(self.error)
+
+    @cached_property
+    def first_time(self) -> Ints:
+        """Time of the flow's first packet."""
+        return self.when(self.flows.start)
+
+    @cached_property
+    def last_time(self) -> Ints:
+        """The latest time of any packet of the flow."""
+        return np.maximum.reduceat(self.time, self.flows.start) if self.count else np.zeros(0, np.int64)
+
+    @cached_property
+    def hello_copy(self) -> Bools:
+        """Per slot: the client's packet carries bytes of the trigger."""
+        flows = self.flows
+        return self.client_word & (self.length > 0) & (flows.offset < flows.hello_end[flows.flow]) & (flows.end > flows.hello_start[flows.flow])
+
+    @cached_property
+    def hello_packet(self) -> Ints:
+        """Bytes of IP of the largest packet that carried bytes of the trigger, 0 where there is none."""
+        return max_where(self.hello_copy, self.flows.packets.ip_length[self.flows.row], self.flows.flow, self.count, 0)
+
+    @cached_property
+    def lost(self) -> Bools:
+        """Bytes were acknowledged that the capture does not hold (a FIN takes one number more than its bytes)."""
+        flows, fins = self.flows, 1
+        seen = np.maximum(flows.server_seen, self._whole_answer)
+        server_lost = (flows.client_acked != UNKNOWN) & (flows.client_acked > seen + fins)
+        client_lost = (flows.server_acked != UNKNOWN) & (flows.server_acked > flows.client_seen + fins)
+        return np.asarray((server_lost & self.has_server_words) | (client_lost & self.has_client_words), np.bool_)
+
+    @cached_property
+    def _whole_answer(self) -> Ints:
+        """Where the server's stream ends whose first payload brings its FIN as well: such a packet moves no stream (a forged close would carry
+        us along), but its bytes are in the capture."""
+        first = self.first(self.server_word & (self.length > 0))
+        if not len(self.flags):
+            return np.zeros(self.count, np.int64)
+        at = np.maximum(first, 0)
+        whole = (first >= 0) & ((self.flags[at] & FIN) != 0) & (self.flows.offset[at] <= 0)
+        return np.where(whole, self.flows.end[at], 0)
+
+
+def columns_of(observed: Observed) -> Columns:
+    """The columns of a batch, made once."""
+    return observed.once("verdict columns", Columns)
