@@ -31,6 +31,7 @@ from dpiprobe.tls.hello import (
     parse_message,
     read_server_names,
 )
+from dpiprobe.tls.record import HANDSHAKE, HEADER, MAX_FRAGMENT
 
 PADDED_FROM, PADDED_SIZE = 256, 512  # bytes of the handshake message; see the rules
 
@@ -66,10 +67,25 @@ def refitted(hello: ClientHello, like: ClientHello) -> ClientHello:
 
 def reframed(hello: ClientHello) -> ClientHello:
     """The hello with its records as `build` sends them, for a hello that was changed."""
+    length = _plain_length(hello)
+    if length is not None:
+        return replace(hello, records=(hello.records[0]._replace(length=length),), end=HEADER + length, problems=())
     again = parse(build(hello)) if hello.records else parse_message(build(hello))
     if again is None:
         raise UsageError("these fields make no ClientHello; keep type, versions and lengths within what TLS can carry")
     return again
+
+
+def _plain_length(hello: ClientHello) -> int | None:
+    """Bytes of the message where it is the common case, one whole record that `parse` would read back as it is; None where that needs a look."""
+    odd = hello.prefix or hello.extra or hello.tail or hello.stopped_at or not hello.complete or len(hello.records) != 1 or hello.extensions is None
+    if odd or hello.declared_length is not None or hello.declared_extensions is not None or len(hello.random) != 32:
+        return None
+    if hello.records[0].type != HANDSHAKE or hello.records[0].version >> 8 != 3 or len(hello.session_id) > 32 or len(hello.compression) > 255:
+        return None
+    block = sum([4 + len(e.data) for e in hello.extensions])
+    length = 4 + 2 + 32 + 1 + len(hello.session_id) + 2 + 2 * len(hello.ciphers) + 1 + len(hello.compression) + 2 + block
+    return length if length <= MAX_FRAGMENT else None
 
 
 def check_whole(hello: ClientHello) -> None:
