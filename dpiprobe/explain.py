@@ -18,6 +18,7 @@ from dpiprobe.observe.build import Observed, observe
 from dpiprobe.plan.comment import plan_in
 from dpiprobe.plan.plan import Plan, Trial, trials_by_endpoint
 from dpiprobe.signature.database import Database
+from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match, first_pass
 from dpiprobe.signature.second_pass import second_pass
 from dpiprobe.signature.second_pass import settle as settle_claims
@@ -66,11 +67,11 @@ def explain(
 
 def explain_flows(
     flows: Flows, capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (),
-    server_side: Capture | None = None, designated: bool | None = None,
+    server_side: Capture | None = None, designated: bool | None = None, ledger: Ledger | None = None,
 ) -> Explanation:  # fmt: skip
     """Explain flows that are settled: those of a whole capture, or those of some of its clients (see `partition`), where `capture` holds no packets.
 
-    designated: whether a plan or the caller fixes controls, where these flows alone do not tell
+    designated: whether a plan or the caller fixes controls, where these flows alone do not tell · ledger: what other parts know and ask
     """
     observed = observe(flows)
     first = first_pass(database, observed, both_ends=server_side is not None)
@@ -83,8 +84,8 @@ def explain_flows(
     chosen = choose_controls(observed, outcomes, roles, controls, designated)
     far = observe(settle(server_side.packets)) if server_side is not None else None
     ends = compare_ends(observed, far, outcomes) if far is not None else None
-    matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends)))
-    judge = Judge(observed, outcomes, chosen, matches, ends, views)
+    matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends, ledger)))
+    judge = Judge(observed, outcomes, chosen, matches, ends, views, ledger)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen, planned_names(flows, plan))
     partners = sum(end.partner >= 0 for end in ends.values()) if ends is not None else None

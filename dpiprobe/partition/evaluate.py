@@ -15,6 +15,7 @@ from dpiprobe.partition.reading import Parts
 from dpiprobe.plan.plan import Plan
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.database import Database
+from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
 from dpiprobe.verdict.names import Trials
 from dpiprobe.verdict.records import flow_record, gather_names
 
@@ -41,6 +42,7 @@ class Said:
 
     lines: (flow's number from 0, line) in order · trials: of each (server, name) · verdicts, techniques, signatures: flows by word
     telling: of each (server, name, verdict other than ok) the record of the first flow · asked: names that flows asked for, in small letters
+    ledger: what this part knows for others, and asked them
     """
 
     lines: list[tuple[int, bytes]] = field(default_factory=list)
@@ -50,6 +52,7 @@ class Said:
     signatures: Counter[str] = field(default_factory=Counter)
     telling: dict[Key, Record] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def add(self, other: Said) -> None:
         """Take in what another part said, but for its lines."""
@@ -63,15 +66,15 @@ class Said:
                 self.telling[key] = record
 
 
-def evaluate(parts: Parts, bucket: int, settings: Settings) -> Said:
-    """Explain the flows of one bucket."""
-    said = Said()
+def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | None = None) -> Said:
+    """Explain the flows of one bucket. `others`: what the other buckets have to say to what this one asked before."""
+    said = Said(ledger=Ledger(beyond_one_client(settings.database.signatures), others))
     flows = parts.take(bucket)
     if not len(flows):
         return said
     explanation = explain_flows(
         flows, replace(parts.capture, comments=[]), database=settings.database, plan=settings.plan, controls=settings.controls,
-        designated=settings.designated,
+        designated=settings.designated, ledger=said.ledger,
     )  # fmt: skip
     name = parts.capture.name
     told: set[tuple[int, int, str | None, str]] = set()

@@ -7,9 +7,11 @@ Rules of this file:
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,11 @@ from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
 from dpiprobe.explain import plan_of
 from dpiprobe.partition.evaluate import Record, Said, Settings, evaluate
 from dpiprobe.partition.reading import Loops, Parts, read_parts
-from dpiprobe.partition.workers import Lines, spread
+from dpiprobe.partition.workers import Lines, explain_all
 from dpiprobe.plan.plan import Plan, trials_by_endpoint
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.database import Database
+from dpiprobe.signature.ledger import Entries
 from dpiprobe.verdict.names import NameJudgement, Trials, judge_name
 from dpiprobe.verdict.records import capture_record, endpoint, name_record
 
@@ -121,16 +124,30 @@ def explain_large(
             capture = replace(parts.capture, damage=[*parts.capture.damage, broken]) if broken else parts.capture
             settings = Settings(database, plan, controls, bool(controls) or _in_plan(parts, plan), lines, interesting)
 
-            def work(bucket: int) -> Said:
-                return evaluate(parts, bucket, settings)
+            def work(bucket: int, others: Entries | None) -> Said:
+                return evaluate(parts, bucket, settings, others)
 
-            said, written = spread(parts.buckets(), work, jobs)
+            with _less_collecting():
+                said, written = explain_all(parts.buckets(), work, jobs)
         finally:
             parts.close()
     finally:
         if again is not None:
             os.close(again)
     return LargeExplanation(capture, said, written, database.hash)
+
+
+@contextmanager
+def _less_collecting() -> Iterator[None]:
+    """Millions of objects that refer in no circle: the cyclic collector looks at what a part makes, seldom, and never at what reading left."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, 10, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _in_plan(parts: Parts, plan: Plan | None) -> bool:

@@ -12,86 +12,119 @@ import os
 import pickle
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.partition.evaluate import Said
+from dpiprobe.signature.ledger import Entries
 
 Ints = npt.NDArray[np.int64]
-WRITE = 4 << 20
-"""Bytes of lines that a worker holds before it writes them."""
+Work = Callable[[int, Entries | None], Said]
+"""Explains one bucket, given what other parts have to say to its questions."""
 
 
 @dataclass(slots=True)
-class _Lines:
-    """Lines of one worker: whose (flow numbers from 0), and where each begins and ends in its file."""
+class Answer:
+    """What one worker found. certain: all that no other part can change · open: by bucket, what other parts may have a say in
+    entries: what its parts know for others · bucket, flow, size: of each line in `file`, in the order written
+    """
 
-    file: IO[bytes]
-    flow: Ints
-    begin: Ints
-    size: Ints
+    certain: Said = field(default_factory=Said)
+    open: dict[int, Said] = field(default_factory=dict)
+    entries: Entries = field(default_factory=Entries)
+    bucket: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    flow: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    size: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    file: IO[bytes] | None = None
 
 
 class Lines:
-    """The lines of all flows in the capture's order. Iterate once; close afterwards."""
+    """The lines of all flows in the capture's order. `close` when done."""
 
-    def __init__(self, pieces: list[_Lines]) -> None:
-        self._pieces = pieces
+    def __init__(self) -> None:
+        self._answers: list[tuple[Answer, npt.NDArray[np.bool_]]] = []
+
+    def take(self, answer: Answer, without: Iterable[int] = ()) -> None:
+        """The lines of a worker, but for those of some buckets."""
+        self._answers.append((answer, ~np.isin(answer.bucket, list(without))))
 
     def __iter__(self) -> Iterator[bytes]:
-        pieces = [p for p in self._pieces if len(p.flow)]
-        if not pieces:
+        answers = [(a, keep) for a, keep in self._answers if keep.any()]
+        if not answers:
             return
-        flow = np.concatenate([p.flow for p in pieces])
-        which = np.concatenate([np.full(len(p.flow), i) for i, p in enumerate(pieces)])
-        begin, size = np.concatenate([p.begin for p in pieces]), np.concatenate([p.size for p in pieces])
+        flow = np.concatenate([a.flow[keep] for a, keep in answers])
+        which = np.concatenate([np.full(int(keep.sum()), i) for i, (_, keep) in enumerate(answers)])
+        begin = np.concatenate([(np.cumsum(a.size) - a.size)[keep] for a, keep in answers])
+        size = np.concatenate([a.size[keep] for a, keep in answers])
         order = np.argsort(flow, kind="stable")
-        descriptors = [p.file.fileno() for p in pieces]
+        files = [a.file.fileno() if a.file else -1 for a, _ in answers]
         for part in np.array_split(order, len(order) // 10_000 + 1):
             for i, b, n in zip(which[part].tolist(), begin[part].tolist(), size[part].tolist(), strict=True):
-                yield os.pread(descriptors[i], n, b)
+                yield os.pread(files[i], n, b)
 
     def close(self) -> None:
         """Let go of the files."""
-        for piece in self._pieces:
-            piece.file.close()
+        for answer, _ in self._answers:
+            if answer.file is not None:
+                answer.file.close()
 
 
-def spread(buckets: list[int], work: Callable[[int], Said], jobs: int) -> tuple[Said, Lines]:
+def explain_all(buckets: list[int], work: Work, jobs: int) -> tuple[Said, Lines]:
+    """All parts, over `jobs` processes; those to whose questions other parts have an answer a second time, with the answers."""
+    lines, whole, everywhere = Lines(), Said(), Entries()
+    first = _spread(buckets, lambda bucket: work(bucket, None), jobs)
+    for answer in first:
+        everywhere.add(answer.entries)
+    again: dict[int, Entries] = {}
+    for answer in first:
+        whole.add(answer.certain)
+        for bucket, said in answer.open.items():
+            if said.ledger.answerable(everywhere):
+                again[bucket] = said.ledger.elsewhere(everywhere)
+            else:
+                whole.add(said)
+        lines.take(answer, [bucket for bucket in answer.open if bucket in again])
+    if again:
+        for answer in _spread([b for b in buckets if b in again], lambda bucket: work(bucket, again[bucket]), jobs):
+            whole.add(answer.certain)
+            for said in answer.open.values():
+                whole.add(said)
+            lines.take(answer)
+    return whole, lines
+
+
+def _spread(buckets: list[int], work: Callable[[int], Said], jobs: int) -> list[Answer]:
     """Do `work` for all buckets in `jobs` processes (this one alone where it is 1)."""
     if jobs <= 1 or len(buckets) <= 1:
         alone: IO[bytes] = tempfile.TemporaryFile(prefix="dpiprobe-")  # noqa: SIM115 - closed with Lines
-        said, where = _work(iter(buckets), work, alone)
-        return said, Lines([_Lines(alone, *where)])
+        return [replace(_work(iter(buckets), work, alone), file=alone)]
     tickets, give = os.pipe()
-    os.set_blocking(give, False)
-    for bucket in buckets:
-        os.write(give, bucket.to_bytes(4))
+    os.write(give, b"".join(bucket.to_bytes(4) for bucket in buckets))  # at most BUCKETS of four bytes: a pipe holds 64 KiB
     os.close(give)
     workers: list[tuple[int, int, IO[bytes]]] = []
     try:
         for _ in range(min(jobs, len(buckets))):
             workers.append(_fork(tickets, work, [w[1] for w in workers]))
-        whole, pieces = Said(), []
-        for _, answer, file in workers:
-            with os.fdopen(os.dup(answer), "rb") as pipe:
+        answers = []
+        for _, pipe_end, file in workers:
+            with os.fdopen(os.dup(pipe_end), "rb") as pipe:
                 data = pipe.read()
             if not data:
                 raise RuntimeError("a worker process ended before its parts were done")
-            said, where = pickle.loads(data)
-            if isinstance(said, BaseException):
-                raise said
-            whole.add(said)
-            pieces.append(_Lines(file, *where))
-        return whole, Lines(pieces)
+            answer = pickle.loads(data)
+            if isinstance(answer, BaseException):
+                raise answer
+            answers.append(replace(answer, file=file))
+        return answers
     finally:
         os.close(tickets)
-        for process, answer, _ in workers:
-            os.close(answer)
+        for process, pipe_end, _ in workers:
+            os.close(pipe_end)
             _end(process)
 
 
@@ -109,11 +142,11 @@ def _fork(tickets: int, work: Callable[[int], Said], others: list[int]) -> tuple
         os.close(answer)
         for other in others:
             os.close(other)
-        result: Any
+        result: Answer | BaseException
         try:
             result = _work(_drawn(tickets), work, file)
         except BaseException as error:  # told to the parent, which raises it
-            result = error, None
+            result = error
         with os.fdopen(tell, "wb") as pipe:
             pickle.dump(result, pipe, protocol=5)
         code = 0
@@ -127,30 +160,33 @@ def _drawn(tickets: int) -> Iterator[int]:
         yield int.from_bytes(ticket)
 
 
-def _work(buckets: Iterator[int], work: Callable[[int], Said], file: IO[bytes]) -> tuple[Said, tuple[Ints, Ints, Ints]]:
-    whole = Said()
+def _work(buckets: Iterator[int], work: Callable[[int], Said], file: IO[bytes]) -> Answer:
+    answer = Answer()
+    places: list[int] = []
     flows: list[int] = []
     sizes: list[int] = []
-    held: list[bytes] = []
     for bucket in buckets:
         said = work(bucket)
-        whole.add(said)
-        for flow, line in said.lines:
+        answer.entries.add(said.ledger.own)
+        for flow, text in said.lines:
+            places.append(bucket)
             flows.append(flow)
-            sizes.append(len(line))
-            held.append(line)
-        if sum(map(len, held)) >= WRITE:
-            file.write(b"".join(held))
-            held = []
-    file.write(b"".join(held))
+            sizes.append(len(text))
+        file.write(b"".join([text for _, text in said.lines]))
+        said.lines = []
+        if said.ledger.asked:
+            answer.open[bucket] = said
+        else:
+            answer.certain.add(said)
     file.flush()
-    size = np.array(sizes, np.int64)
-    return whole, (np.array(flows, np.int64), np.cumsum(size) - size, size)
+    answer.bucket, answer.flow, answer.size = (np.array(numbers, np.int64) for numbers in (places, flows, sizes))
+    return answer
 
 
 def _end(process: int) -> None:
     """Wait for a worker; one that still works (this process was interrupted) is ended first."""
     done, _ = os.waitpid(process, os.WNOHANG)
     if not done:
-        os.kill(process, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
         os.waitpid(process, 0)

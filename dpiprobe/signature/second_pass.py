@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from dpiprobe.observe.table import SuspectTable
 from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, Predicate, SeenAt
+from dpiprobe.signature.ledger import Fellow, Ledger, Shown
 from dpiprobe.signature.match import ClauseState, Match
 
 Unknown = ClauseState("not_visible")
@@ -30,6 +31,7 @@ class Context:
     control_values: flow feature -> median over the flow's controls (durations in ns, choices and flags by index)
     certificate: same or differs · seen_at: client or server · both_ends: what the captures of both ends show together, None where there is
     no second one or it lacks the flow · table: needed by `across` alone
+    ledger: where the flows are a part of a capture, with `numbers`: each flow's place in the whole
     """
 
     control: Sequence[str | None]
@@ -46,12 +48,16 @@ class Context:
     seen_at: Sequence[str | None] = ()
     both_ends: Sequence[frozenset[str] | None] = ()
     table: SuspectTable | None = None
+    ledger: Ledger | None = None
+    numbers: Sequence[int] = ()
 
 
 def second_pass(pending: Iterable[Match], context: Context) -> list[Match]:
     """The pending matches that hold, no longer pending, by flow and then by specificity. Matches that are not pending pass through."""
     pending = list(pending)
     judge = _Judge(context, pending)
+    if context.ledger is not None:
+        judge.enter(context.ledger)
     held = [match if not match.pending else judge.match(match) for match in pending]
     return sorted((m for m in held if m is not None), key=_order)
 
@@ -138,18 +144,29 @@ class _Judge:
         table = self._context.table
         fellows = self._names[match.signature, self._name(match.flow)]
         rows = [r for r in (_first_row(m, clause.of) for m in fellows) if r is not None]
-        if table is None or len(rows) < clause.flows:
+        if table is None:
+            return Unknown
+        features = [(feature, True) for feature in clause.same] + [(feature, False) for feature in clause.distinct]
+        columns = [table.feature(feature) for feature, _ in features]
+        numbers = self._context.numbers
+        shown: list[Fellow] = []
+        for r in sorted(rows):
+            flow = int(table.flow[r])
+            told = tuple(c.data[[r]].tolist()[0] if c.known[r] else None for c in columns)
+            shown.append((numbers[flow] if numbers else flow, int(table.number[r]), told))
+        if self._context.ledger is not None:
+            key = (match.signature, clause.name, *self._name(match.flow))
+            shown = sorted(shown + self._context.ledger.fellows(key, shown))
+        if len(shown) < clause.flows:
             return Unknown
         states = []
-        for features, equal in ((clause.same, True), (clause.distinct, False)):
-            for feature in features:
-                values = table.feature(feature)
-                if not values.known[rows].all():
-                    states.append(Unknown)
-                    continue
-                kinds = len(set(values.data[rows].tolist()))
-                states.append(ClauseState("held" if kinds == (1 if equal else len(rows)) else "failed"))
-        packets = tuple(int(table.number[r]) for r in sorted(rows))
+        for place, (_, equal) in enumerate(features):
+            values = [told[place] for _, _, told in shown]
+            if any(value is None for value in values):
+                states.append(Unknown)
+                continue
+            states.append(ClauseState("held" if len(set(values)) == (1 if equal else len(values)) else "failed"))
+        packets = tuple(number for _, number, _ in shown)
         overall = _all(states)
         return ClauseState(overall.state, packets if overall.state == "held" else ())
 
@@ -159,8 +176,25 @@ class _Judge:
         begin, end = bisect_left(starts, own - clause.within), bisect_left(starts, own)
         if clause.later:
             begin, end = bisect_right(starts, own), bisect_right(starts, own + clause.within)
-        found = [(f, packets) for f, packets in flows[begin:end] if f != flow]
+        found = [(starts[i], flows[i][1]) for i in range(begin, end) if flows[i][0] != flow]
+        if self._context.ledger is not None and "client" not in clause.same:
+            first, last = (own + 1, own + clause.within) if clause.later else (own - clause.within, own - 1)
+            others = self._context.ledger.shown(clause, self._key(clause, flow))
+            found = sorted([*found, *((start, packets) for start, _, packets in others if first <= start <= last)], key=lambda one: one[0])
         return ClauseState("held", found[-1][1]) if found else ClauseState("failed")
+
+    def enter(self, ledger: Ledger) -> None:
+        """Write what these flows show of clauses that flows of other clients ask. Where packets play no part, as few flows as give the same answers."""
+        for clause in ledger.clauses:
+            shown: list[tuple[Key, Shown]] = []
+            for key, (starts, flows) in self._history(clause).items():
+                kept: list[Shown] = []
+                for start, (flow, packets) in zip(starts, flows, strict=True):
+                    if not packets and len(kept) > 1 and not kept[-1][2] and not kept[-2][2] and start - kept[-2][0] <= clause.within:
+                        kept.pop()  # whoever sees this one, sees the one before it or the one after it
+                    kept.append((start, self._context.numbers[flow], packets))
+                shown += [(key, one) for one in kept]
+            ledger.enter(clause, shown)
 
     def _key(self, clause: Earlier, flow: int) -> Key:
         return tuple(getattr(self._context, name)[flow] for name in clause.same)

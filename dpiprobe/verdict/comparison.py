@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from dpiprobe.observe.build import Observed
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
+from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
 from dpiprobe.signature.second_pass import Context
 from dpiprobe.verdict.both_ends import Ends
@@ -20,7 +21,8 @@ from dpiprobe.verdict.vantage import vantage
 
 
 def context_of(
-    observed: Observed, outcomes: Sequence[Outcome], controls: Controls, first: Sequence[Match], ends: Mapping[int, Ends] | None = None
+    observed: Observed, outcomes: Sequence[Outcome], controls: Controls, first: Sequence[Match], ends: Mapping[int, Ends] | None = None,
+    ledger: Ledger | None = None,
 ) -> Context:
     """Everything that second-pass clauses ask, from the first pass, the outcomes, the controls and, where there is one, the capture of the other
     end. Only flows with a pending match are compared."""
@@ -42,6 +44,8 @@ def context_of(
         seen_at=vantage(observed),
         both_ends=[_shown(ends.get(f)) for f in range(len(flows))] if ends is not None else (),
         table=observed,
+        ledger=ledger,
+        numbers=[flows.label(f) - 1 for f in range(len(flows))] if ledger is not None else (),
     )
 
 
