@@ -165,7 +165,7 @@ def _fill(
             def take(records: Any, given: Input = given) -> None:
                 tables.add(records, given.key)
 
-            result = explain_one(place, given, options, database, lambda _: None, take=take)
+            result = explain_one(place, given, options, database, lambda _: None, take=take, cores=options.cores)
             results.append(result)
             if result.error is not None and (tables.rows, tables.held) != before:
                 spoilt[place] = result

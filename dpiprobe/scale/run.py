@@ -59,7 +59,7 @@ def run(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[Resul
 
             yield from sweep(inputs, replace(options, spool=spool), processes, skip=plan.skip, on_done=plan.on_done)
     elif options.form == "parquet":
-        yield from sweep(inputs, options, _here, skip=plan.skip, on_done=plan.on_done)
+        yield from sweep(inputs, replace(options, cores=plan.jobs or cores()), _here, skip=plan.skip, on_done=plan.on_done)
     else:
         yield from _at_once(inputs, options, plan)
 
@@ -83,9 +83,10 @@ def _here(queue: deque[Task], options: Options) -> Iterator[Event]:
 def _at_once(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[Result]:
     """Captures one after the other in this process, their lines written as they come."""
     database = signatures(options.signatures, options.database, options.tool)
+    spread = plan.jobs or cores()
     alone = len(inputs) == 1
     for place, given in enumerate(inputs):
-        result = explain_one(place, given, options, database, plan.write, raw=options.form == "table", bare=alone, cores=plan.jobs or cores())
+        result = explain_one(place, given, options, database, plan.write, raw=options.form == "table", bare=alone, cores=spread)
         plan.on_done([result])
         yield result
 

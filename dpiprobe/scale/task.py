@@ -15,6 +15,7 @@ import tempfile
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +44,7 @@ class Options:
     """Everything that decides what the records say and where they go.
 
     database: hash of the signatures that the caller has loaded, so that no worker judges by others · out: folder or URL of the Parquet data set
+    cores: processes that one large capture may be spread over
     spool: folder for long outputs of this machine's workers, None where there is none
     """
 
@@ -55,6 +57,7 @@ class Options:
     database: str = ""
     tool: str = __version__
     out: str = ""
+    cores: int = 1
     spool: str | None = None
 
 
@@ -159,10 +162,10 @@ def explain_file(given: Input, *, database: Database, controls: tuple[str, ...],
 
 
 def _is_large(given: Input) -> bool:
-    """A local file that is worth reading in parts."""
+    """A file or an object that is worth reading in parts."""
     from dpiprobe.partition.large import is_large
 
-    return given.key != "-" and not is_url(given.key) and is_large(given.key)
+    return given.size > FETCHED if is_url(given.key) else given.key != "-" and is_large(given.key)
 
 
 def _explain_large(
@@ -172,9 +175,10 @@ def _explain_large(
     """The same for a capture that is explained in parts: counts come from the parts, lines as they stand."""
     from dpiprobe.partition.large import explain_large
 
-    explanation = explain_large(
-        given.key, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores
-    )
+    with _opened(given) as source:
+        explanation = explain_large(
+            source, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores
+        )
     try:
         said, names = explanation.said, explanation.names
         for counted in ("verdicts", "techniques", "signatures"):
@@ -201,21 +205,40 @@ def _explain_large(
 def _read(name: str, given: Input | None = None) -> Any:
     from dpiprobe.capture.read import read_capture
 
-    where = given.key if given is not None and given.key != "-" else name
-    if not is_url(where):
-        return read_capture(where, name)
-    system, path = file_system(where)
+    given = given if given is not None else Input(name, name)
+    if is_url(given.key) and 0 < given.size <= FETCHED:
+        with _fetching(given) as (system, path):
+            data = system.cat_file(path)
+        return read_capture(name, data=data)
+    with _opened(given) as source:
+        return read_capture(source, name)
+
+
+@contextmanager
+def _opened(given: Input) -> Iterator[Any]:
+    """What a reader of captures is to be given: a path, or an object of a store, open."""
+    if not is_url(given.key):
+        yield given.key
+        return
+    with _fetching(given) as (system, path), system.open(path, "rb", block_size=8 << 20) as file:
+        yield file
+
+
+@contextmanager
+def _fetching(given: Input) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the path in it; whatever its backend raises is an error of that capture."""
+    system, path = file_system(given.key)
     try:
-        if given is not None and 0 < given.size <= FETCHED:
-            return read_capture(name, data=system.cat_file(path))
-        with system.open(path, "rb", block_size=8 << 20) as file:
-            return read_capture(file, name)
-    except DpiprobeError:
+        yield system, path
+    except (DpiprobeError, MemoryError):
         raise
     except FileNotFoundError:
-        raise InputError(f"{name} does not exist; check the address.") from None
+        raise InputError(f"{given.name} does not exist; check the address.") from None
     except Exception as problem:  # each backend has errors of its own
-        raise InputError(f"{name} cannot be fetched ({type(problem).__name__}: {problem}); check the address and who may read it.") from None
+        if type(problem).__module__ == "builtins" and not isinstance(problem, OSError):
+            raise
+        why = f"{type(problem).__name__}: {problem}"
+        raise InputError(f"{given.name} cannot be fetched ({why}); check the address and who may read it.") from None
 
 
 @functools.lru_cache(maxsize=4)

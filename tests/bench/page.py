@@ -37,6 +37,8 @@ def tables(figures: dict[str, Any]) -> str:
         many = dict(figures["many"])
         number = many.pop("captures")
         parts += [f"### {number:,} small captures ({count['many']} packets) into Parquet", _series(many, "workers")]
+    if "hellos" in figures:
+        parts += ["### ClientHellos", _hellos(figures["hellos"]["rates"])]
     return "\n\n".join([*parts, _wanted(figures)]) + "\n"
 
 
@@ -54,12 +56,20 @@ def _series(found: dict[str, Any], head: str) -> str:
     return "\n".join(lines)
 
 
+def _hellos(rates: dict[str, dict[str, float]]) -> str:
+    """Hellos a second on one core, by program."""
+    programs = list(dict.fromkeys(program for found in rates.values() for program in found))
+    lines = [f"| a second, one core | {' | '.join(programs)} |", "|---" * (len(programs) + 1) + "|"]
+    lines += [f"| {task} | {' | '.join(_rate(found[p]) if p in found else '-' for p in programs)} |" for task, found in rates.items()]
+    return "\n".join(lines)
+
+
 def _seconds(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _rate(value: float) -> str:
-    return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.0f} k"
+    return f"{value / 1e6:.1f} M" if value >= 1e6 else f"{value / 1e3:.0f} k" if value >= 1e4 else f"{value:,.0f}"
 
 
 def _wanted(figures: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ QUARTER = 0.25
 class Session:
     """One run of the benchmark. `figures` grows part by part."""
 
-    PARTS = ("table", "small", "all", "length", "signatures", "stages", "many")
+    PARTS = ("table", "small", "all", "length", "signatures", "stages", "many", "hellos")
 
     def __init__(self, folder: Path, sizes: Sizes, lacking: list[Program]) -> None:
         self.folder = folder
@@ -36,7 +36,7 @@ class Session:
         print(f"bench: {part} ...", file=sys.stderr, flush=True)
         parts: dict[str, Callable[[], Any]] = {
             "table": self._table, "small": self._small, "all": self._all, "length": self._length, "signatures": self._signatures,
-            "stages": self._stages, "many": self._many,
+            "stages": self._stages, "many": self._many, "hellos": self._hellos,
         }
         self.figures[part] = parts[part]()
 
@@ -106,6 +106,11 @@ class Session:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(folder)
         return rows(series, "jobs 2") | {"captures": self.sizes.many}
+
+    def _hellos(self) -> Any:
+        """ClientHellos built and read a second; the bench of hellos takes its own rounds."""
+        done = subprocess.run([sys.executable, "-m", "tests.bench.hellos", "--json"], check=False, capture_output=True)
+        return json.loads(done.stdout)
 
 
 def analyze(path: Path, *options: str) -> tuple[str, ...]:

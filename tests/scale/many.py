@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ def captures(folder: Path, count: int) -> Path:
     (folder / "README").write_text("no capture\n")
     (folder / "a" / "empty.pcap").write_bytes(b"")
     return folder
+
+
+def run(folder: Path, out: Path, *options: str) -> int:
+    """Analyze a folder into a data set; the exit code."""
+    return subprocess.run([*DPIPROBE, "-q", "analyze", str(folder), "--out", str(out), *options], stdout=subprocess.DEVNULL, check=False).returncode
 
 
 def parquet() -> Any:

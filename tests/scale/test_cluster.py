@@ -18,8 +18,8 @@ import pytest
 
 from dpiprobe.cli import main
 from tests.conftest import require
-from tests.scale.many import DPIPROBE, KEYS, assert_same_content, captures, content, parquet
-from tests.scale.test_dataset import batches, run
+from tests.scale.many import DPIPROBE, KEYS, assert_same_content, captures, content, parquet, run
+from tests.scale.test_dataset import batches
 from tests.scale.test_pool import alive, children
 
 try:
@@ -27,15 +27,6 @@ try:
     import fsspec
 except ImportError:
     require("cluster", "distributed is not installed")
-
-
-@pytest.fixture(scope="module")
-def whole(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data set that one machine makes."""
-    parquet()
-    out = tmp_path_factory.mktemp("whole") / "out"
-    assert run(many, out) == 0
-    return out
 
 
 def all_below(pid: int) -> list[int]:

@@ -13,23 +13,10 @@ from pathlib import Path
 import pytest
 
 from dpiprobe.cli import main
-from tests.scale.many import DPIPROBE, KEYS, assert_same_content, captures, content, parquet
+from tests.scale.many import DPIPROBE, KEYS, assert_same_content, captures, content, run
 from tests.scale.test_pool import alive, children
 
 FILES = ("flows", "names", "observations", "captures")
-
-
-@pytest.fixture(scope="module")
-def whole(many: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data set of an uninterrupted run."""
-    parquet()
-    out = tmp_path_factory.mktemp("whole") / "out"
-    assert run(many, out) == 0
-    return out
-
-
-def run(folder: Path, out: Path, *options: str) -> int:
-    return subprocess.run([*DPIPROBE, "-q", "analyze", str(folder), "--out", str(out), *options], stdout=subprocess.DEVNULL, check=False).returncode
 
 
 def batches(out: Path) -> dict[str, int]:
