@@ -60,7 +60,7 @@ def design(
     slots = (3 if control is not None else 2) * len(names) * repetitions + 2
     if slots > MOST_TRIALS:
         raise UsageError(f"{slots} connections are more than one run takes ({MOST_TRIALS}); give fewer names or repetitions")
-    asked = _asked_hello(names[0], client, vary, way)
+    asked = _asked_hello([*names, *((control,) if control is not None else ())], client, vary, way)
     rng = random.Random(seed)
     room = max(len(name) for name in (*names, control or ""))
     seeds = {name: rng.getrandbits(48) for name in names}
@@ -102,18 +102,19 @@ def design(
     )
 
 
-def _asked_hello(name: str, client: str, vary: Sequence[str], way: Way) -> dict[str, str]:
-    """The settings that say whose hello is sent and how it is varied, once it is known that it can be made and sent."""
+def _asked_hello(names: Sequence[str], client: str, vary: Sequence[str], way: Way) -> dict[str, str]:
+    """The settings that say whose hello is sent and how it is varied, once it is known that it can be made for all names, and sent."""
     if client == BUILTIN and not vary:
         return {}
     if way != "hello":
         raise UsageError("a whole handshake is this machine's TLS library's own; --client and --vary need --hello")
-    made = Recipe(client, name, vary).make()
-    if not made.hello.records:
-        raise UsageError(f"{client} speaks QUIC, and a live run speaks TLS over TCP; choose another client")
-    if not made.sending.in_order:
-        odd = next(text for text in vary if not Recipe(client, name, [text]).make().sending.in_order)
-        raise UsageError(f"{odd} needs a sender of raw packets, which a live run is not; choose one that sends in order, or build it with hello build --pcap")
+    for name in names:
+        made = Recipe(client, name, vary).make()
+        if not made.hello.records:
+            raise UsageError(f"{client} speaks QUIC, and a live run speaks TLS over TCP; choose another client")
+        if not made.sending.in_order:
+            odd = next(text for text in vary if not Recipe(client, name, [text]).make().sending.in_order)
+            raise UsageError(f"{odd} needs a sender of raw packets, which a live run is not; choose another, or build it with hello build --pcap")
     return {**({"client": client} if client != BUILTIN else {}), **({"vary": shlex.join(vary)} if vary else {})}
 
 

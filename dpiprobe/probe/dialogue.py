@@ -38,13 +38,12 @@ def crafted_hello(plan: Plan, trial: Trial) -> bytes:
 def crafted_sending(plan: Plan, trial: Trial) -> Sending:
     """The ClientHello of a trial as it goes on the wire: its client's, varied as its settings say (`client`, `vary`). Trials of equal `hello_seed`
     differ in what depends on the name alone; where the names of the plan differ in length, a padding extension in every hello makes up for it."""
-    lengths = [len(t.name) for t in plan.trials]
     recipe = Recipe(
         client=str(trial.settings.get("client") or BUILTIN),
         name=trial.name,
         variations=shlex.split(str(trial.settings.get("vary") or "")),
         seed=str(trial.settings.get("hello_seed", plan.seed)).encode(),
-        lengths=(min(lengths), max(lengths)) if isinstance(trial.settings.get("name_room"), int) else None,
+        beside=tuple(dict.fromkeys(t.name for t in plan.trials)) if isinstance(trial.settings.get("name_room"), int) else (),
     )
     return recipe.make().sending
 

@@ -78,8 +78,9 @@ def reframed(hello: ClientHello) -> ClientHello:
 
 def _plain_length(hello: ClientHello) -> int | None:
     """Bytes of the message where it is the common case, one whole record that `parse` would read back as it is; None where that needs a look."""
-    odd = hello.prefix or hello.extra or hello.tail or hello.stopped_at or not hello.complete or len(hello.records) != 1 or hello.extensions is None
-    if odd or hello.declared_length is not None or hello.declared_extensions is not None or len(hello.random) != 32:
+    if hello.extensions is None or hello.prefix or hello.extra or hello.tail or hello.stopped_at or not hello.complete or len(hello.records) != 1:
+        return None
+    if hello.declared_length is not None or hello.declared_extensions is not None or len(hello.random) != 32:
         return None
     if hello.records[0].type != HANDSHAKE or hello.records[0].version >> 8 != 3 or len(hello.session_id) > 32 or len(hello.compression) > 255:
         return None

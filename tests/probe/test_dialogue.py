@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import ssl
 
 import pytest
 
+from dpiprobe.errors import UsageError
 from dpiprobe.plan.design import design
-from dpiprobe.probe.dialogue import HandshakeDialogue, HelloDialogue, crafted_hello
+from dpiprobe.plan.plan import read_plan
+from dpiprobe.probe.dialogue import HandshakeDialogue, HelloDialogue, crafted_hello, crafted_sending
 from dpiprobe.tls.hello import parse
+from dpiprobe.tls.recipe import BUILTIN, Recipe, client_names, template
+from dpiprobe.tls.vary.catalogue import CATALOGUE
 from tests.probe.servers import server_context
 
 SERVER = "192.0.2.1:443"
+UNEQUAL = {"extensions-only-name"}
+"""Nothing can be added where what is tested is that there is nothing else"""
 
 
 def test_control_and_test_of_equal_length_differ_in_the_name_alone() -> None:
@@ -34,6 +41,51 @@ def test_names_of_different_length_are_made_up_for_by_padding() -> None:
 def test_the_same_trial_says_the_same_twice() -> None:
     plan = design(SERVER, ["blocked.example"], control=None, repetitions=1, seed=3)
     assert crafted_hello(plan, plan.trials[0]) == crafted_hello(plan, plan.trials[0])
+
+
+IN_ORDER = sorted(name for name, v in CATALOGUE.items() if name != "ech-none" and Recipe(BUILTIN, "www.blocked.example", [name]).make().sending.in_order)
+
+
+@pytest.mark.parametrize("vary", IN_ORDER)
+def test_a_varied_control_is_the_varied_test_with_other_letters(vary: str) -> None:
+    """Equal length and segments; of the random control every byte but letters of the name is the same."""
+    plan = design(SERVER, ["www.blocked.example"], control="www.served.example", repetitions=1, seed=3, vary=[vary])
+    sendings = {trial.role: crafted_sending(plan, trial) for trial in plan.trials}
+    shapes = {role: [(len(s.data), s.delay, s.await_ack, s.urgent) for s in sending.segments] for role, sending in sendings.items()}
+    assert shapes["random-control"] == shapes["test"]
+    if vary not in UNEQUAL:
+        assert len(sendings["control"].stream) == len(sendings["test"].stream)
+
+
+@pytest.mark.parametrize("client", client_names())
+def test_any_tcp_clients_hellos_have_one_length(client: str) -> None:
+    if not template(client, "a.example", b"").records:
+        with pytest.raises(UsageError, match="QUIC"):
+            design(SERVER, ["a.example"], control=None, repetitions=1, seed=3, client=client)
+        return
+    plan = design(SERVER, ["a.example", "a-much-longer.example"], control="served.example", repetitions=1, seed=3, client=client)
+    assert {trial.settings.get("client", BUILTIN) for trial in plan.trials} == {client}
+    hellos = [crafted_hello(plan, trial) for trial in plan.trials]
+    assert len({len(hello) for hello in hellos}) == 1
+    assert [parse(hello).server_name for hello in hellos] == [trial.name for trial in plan.trials]  # type: ignore[union-attr]
+
+
+def test_the_plan_carries_the_recipe() -> None:
+    plan = design(SERVER, ["blocked.example"], control=None, repetitions=1, seed=3, vary=["cut-midsld", "name-pad-0-0:before=1;after=0;fill= "])
+    again = read_plan(plan.to_json())
+    assert again == plan
+    assert shlex.split(str(again.trials[0].settings["vary"])) == ["cut-midsld", "name-pad-0-0:before=1;after=0;fill= "]
+    sending = crafted_sending(again, again.trials[0])
+    assert len(sending.segments) == 2
+    assert parse(sending.stream).server_name == " " + again.trials[0].name  # type: ignore[union-attr]
+
+
+def test_what_a_socket_cannot_send_is_said_before_anything_is_sent() -> None:
+    for vary, word in (["disorder-midsld"], "raw packets"), (["decoy-iana"], "raw packets"), (["name-uper"], "did you mean"), (["cut-1", "cut-2"], "give one"):
+        with pytest.raises(UsageError, match=word):
+            design(SERVER, ["www.blocked.example"], control=None, repetitions=1, seed=3, vary=vary)
+    with pytest.raises(UsageError, match="--hello"):
+        design(SERVER, ["www.blocked.example"], control=None, repetitions=1, seed=3, vary=["cut-1"], way="handshake")
 
 
 @pytest.mark.parametrize(

@@ -29,15 +29,15 @@ def address(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def plan_for(address: str, port: int, way: Way = "hello", get: str | None = None) -> Plan:
+def plan_for(address: str, port: int, way: Way = "hello", get: str | None = None, vary: tuple[str, ...] = ()) -> Plan:
     endpoint = resolve(address, port).endpoint
-    return design(endpoint, ["blocked.example"], control="served.example", repetitions=1, seed=1, way=way, get=get, pace=QUICK)
+    return design(endpoint, ["blocked.example"], control="served.example", repetitions=1, seed=1, way=way, get=get, pace=QUICK, vary=vary)
 
 
-def one_trial(address: str, port: int, way: Way = "hello", get: str | None = None) -> Outcome:
+def one_trial(address: str, port: int, way: Way = "hello", get: str | None = None, vary: tuple[str, ...] = ()) -> Outcome:
     target = resolve(address, port)
     (bound,) = reserve(1, route_to(target), target)
-    plan = plan_for(address, port, way, get)
+    plan = plan_for(address, port, way, get, vary)
     return run_trial(plan, plan.trials[0], bound, target)
 
 
@@ -48,6 +48,31 @@ def test_a_crafted_hello_is_answered(address: str) -> None:
     assert outcome.account["answer"] == "server_hello"
     assert outcome.account["end"] == "eof"
     assert 0 < outcome.account["hello_sent"] <= outcome.account["answered"]
+
+
+@pytest.mark.parametrize("vary", ["record-16-segments", "cut-name-3", "record-at-midsld-cut-1-midsld", "urgent-midsld", "cut-midsld-delayed:delay=0.1",
+                                  "cut-8x16:size=40;count=0;await_ack=yes",
+                                  "place-behind-16384", "key-share-post-quantum", "before-alert:body=0100"])  # fmt: skip
+def test_a_varied_hello_is_answered(address: str, vary: str) -> None:
+    """A server of today puts all of these together."""
+    with serving(serves(), address) as port:
+        outcome = one_trial(address, port, vary=(vary,))
+    assert outcome.account["hello_acknowledged"] is not None
+    assert outcome.account["answer"] in ("server_hello", "alert") if vary.startswith("before") else outcome.worked
+
+
+def test_segments_arrive_as_they_were_sent(address: str) -> None:
+    """A fifth of a second apart, each is read alone."""
+    heard: list[bytes] = []
+
+    def listens(connection: socket.socket) -> None:
+        while data := connection.recv(4096):
+            heard.append(data)
+
+    with serving(listens, address) as port:
+        one_trial(address, port, vary=("cut-8x2:size=100;count=2;delay=0.2",))
+    assert [len(data) for data in heard[:2]] == [100, 100]
+    assert len(heard) == 3
 
 
 def test_a_handshake_fetches_a_page(address: str) -> None:

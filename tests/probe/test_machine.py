@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dpiprobe.plan.plan import Pace
 from dpiprobe.probe.machine import Connected, Ended, Event, Finish, Machine, Progress, Received, Send, Shut, Tick
+from dpiprobe.tls.sending import Segment, Sending
 
 MS = 1_000_000
 S = 1000 * MS
@@ -229,3 +230,66 @@ def test_whatever_happens_the_trial_ends_once_and_in_bounded_time(script: list[t
     assert finishes == 1
     assert machine.handle(Tick(now + S)) == []
     assert machine.account.finished is not None
+
+
+# ---- a hello in pieces
+
+
+class Pieces(Says):
+    """Says a hello in segments of their own."""
+
+    def __init__(self, *segments: Segment) -> None:
+        super().__init__()
+        self._segments = segments
+
+    def open(self) -> Sending:  # type: ignore[override]
+        return Sending(self._segments)
+
+
+def test_pieces_leave_at_once_and_apart() -> None:
+    machine = Machine(0, Pace(), Pieces(Segment(b"he", 0), Segment(b"l", 2, urgent=True), Segment(b"o", 3)))
+    assert machine.handle(Connected(RTT, RTT)) == [Send(b"he", boundary=True), Send(b"l", boundary=True, urgent=True), Send(b"o", boundary=True)]
+    assert machine.account.hello_length == 4
+
+
+def test_a_delayed_piece_waits_for_its_time() -> None:
+    machine = Machine(0, Pace(), Pieces(Segment(b"he", 0), Segment(b"llo", 2, delay=0.5)))
+    assert machine.handle(Connected(S, RTT)) == [Send(b"he", boundary=True)]
+    assert machine.wake == S + 500 * MS
+    assert machine.handle(Tick(S + 400 * MS)) == []
+    assert machine.handle(Tick(S + 500 * MS)) == [Send(b"llo", boundary=True)]
+    assert machine.account.hello_sent == S
+    assert machine.handle(Progress(S + 550 * MS, 0, 0)) == []
+    assert machine.account.hello_acknowledged == S + 550 * MS
+
+
+def test_a_piece_that_awaits_the_acknowledgement_comes_after_it() -> None:
+    machine = Machine(0, Pace(), Pieces(Segment(b"he", 0), Segment(b"l", 2, await_ack=True), Segment(b"lo", 3, await_ack=True)))
+    assert machine.handle(Connected(S, RTT)) == [Send(b"he", boundary=True)]
+    assert machine.handle(Progress(S + 10 * MS, 1, 0)) == []
+    assert machine.handle(Progress(S + 50 * MS, 0, 0)) == [Send(b"l", boundary=True)]
+    assert machine.handle(Tick(S + 60 * MS)) == []
+    assert machine.handle(Progress(S + 100 * MS, 0, 0)) == [Send(b"lo", boundary=True)]
+    assert machine.account.hello_acknowledged is None
+    machine.handle(Progress(S + 150 * MS, 0, 0))
+    assert machine.account.hello_acknowledged == S + 150 * MS
+
+
+def test_pieces_that_are_left_are_not_sent_after_a_reset() -> None:
+    machine = Machine(0, Pace(), Pieces(Segment(b"he", 0), Segment(b"llo", 2, delay=0.1)))
+    machine.handle(Connected(S, RTT))
+    commands = machine.handle(Ended(S + 50 * MS, "reset"))
+    while machine.state != "done":
+        commands += machine.handle(Tick(machine.wake))
+    assert not any(isinstance(command, Send) for command in commands)
+
+
+def test_an_unacknowledged_piece_ends_the_trial_in_time() -> None:
+    machine = Machine(0, Pace(), Pieces(Segment(b"he", 0), Segment(b"llo", 2, await_ack=True)))
+    machine.handle(Connected(S, RTT))
+    at = S
+    while machine.state != "done":
+        at = max(at + MS, machine.wake)
+        machine.handle(Progress(at, 1, 0))
+    assert machine.account.end == "timeout"
+    assert at <= S + 21 * S

@@ -40,7 +40,7 @@ def test_a_fresh_hello_is_the_same_clients(client: str) -> None:
 @pytest.mark.parametrize("client", CLIENTS)
 def test_names_of_different_length_are_levelled(client: str) -> None:
     names = ["a.io", "a-name-in-the-middle.example", "a-much-longer-name-than-the-others.subdomain.example"]
-    made = [Recipe(client, name, seed=b"1", lengths=(4, len(names[2]))).make() for name in names]
+    made = [Recipe(client, name, seed=b"1", beside=tuple(names)).make() for name in names]
     assert len({len(m.sending.stream) for m in made}) == 1
     assert [m.hello.server_name for m in made] == names
 

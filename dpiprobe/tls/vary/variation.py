@@ -75,12 +75,7 @@ class Varied:
 
 def apply(hello: ClientHello, variations: Sequence[Variation] = ()) -> Varied:
     """Carry the variations out on a hello. UsageError where they exclude each other or one of them cannot be done on it."""
-    decided: dict[str, str] = {}
-    for variation in variations:
-        for thing in filter(None, variation.decides.split(", ")):
-            if thing in decided:
-                raise UsageError(f"{decided[thing]} and {variation.name} both decide the {thing}; give one of them")
-            decided[thing] = variation.name
+    check_together(variations)
     sending: Sending | None = None
     for variation in sorted(variations, key=lambda v: STAGES.index(v.stage)):
         made = variation.make(hello, **variation.parameters)
@@ -90,6 +85,16 @@ def apply(hello: ClientHello, variations: Sequence[Variation] = ()) -> Varied:
         else:
             hello = made
     return Varied(hello, sending if sending is not None else whole(build(hello)))
+
+
+def check_together(variations: Sequence[Variation]) -> None:
+    """UsageError where two of them decide the same thing."""
+    decided: dict[str, str] = {}
+    for variation in variations:
+        for thing in filter(None, variation.decides.split(", ")):
+            if thing in decided:
+                raise UsageError(f"{decided[thing]} and {variation.name} both decide the {thing}; give one of them")
+            decided[thing] = variation.name
 
 
 def find(recipe: str, known: Mapping[str, Variation]) -> Variation:
