@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -28,6 +29,8 @@ SHAPE = ("df", "options", "seq_ahead", "ack_ahead", "ack_raw", "payload", "reser
 """What a packet is built like: asked for as soon as all packets of the cluster agree."""
 CONSTANTS = ("ipid", "window", "ttl_initial", "tos", "ip_length", "window_minus_ttl")
 """What may be a device's constant or chance: asked for where two flows agree, else a comment."""
+SHORT, LONG, LEAST_WORDS = 64, 400, 6
+"""Bytes and letters of a payload that are written out, and letters that make words of it. Policy."""
 COPIES = ("ipid_mirror", "window_mirror")
 """What a device may copy from the trigger: 0 says so."""
 
@@ -48,10 +51,10 @@ def draft(table: SuspectTable, matches: Iterable[Match], flows: Sequence[int], i
     clusters = _clusters(table, rows)
     kind = int(table.trigger_kind[flows[0]])
     if not clusters:
-        clause = _silence(table, flows)
-        return None if clause is None else _file(identity, "drop.hello", kind, clause, _emulation(kind, [], table))
+        technique, clause = _silence(table, flows)
+        return None if technique is None else _file(identity, technique, kind, clause, _silent_box(technique, kind))
     clauses = [line for cluster in clusters for line in _clause(table, cluster, flows)]
-    text = _file(identity, _technique(table, clusters, flows), kind, clauses, _emulation(kind, clusters, table))
+    text = _file(identity, _technique(table, clusters, flows), kind, clauses, _emulation(kind, clusters, table, flows))
     signature, problems, _ = read_signature(text, "draft")
     if problems:  # a value the grammar cannot say: never for the features above, but a draft that is refused helps nobody
         return None
@@ -120,6 +123,8 @@ def _clause(table: SuspectTable, cluster: Cluster, flows: Sequence[int]) -> list
                 lines.append(f"    # {name} differs: {', '.join(shown[:6])}{' ...' if len(shown) > 6 else ''}")
         elif (name, shared) == ("tos", 0) or (name == "ip_length" and not cluster.key[2]):
             continue
+        elif len(seen_in) == 1 and name in ("ip_length", "window_minus_ttl"):
+            continue  # what one flow shows of these says nothing more than payload, window and TTL do
         elif len(seen_in) > 1 or (shared == 0 and name in ("ipid", "window")):
             lines.append(f"    {name}: {shared}")
         else:
@@ -127,8 +132,10 @@ def _clause(table: SuspectTable, cluster: Cluster, flows: Sequence[int]) -> list
     lines += _groups(table, cluster, flows)
     body = _shared(table, cluster.rows, "body_contains")
     if isinstance(body, bytes) and body and _shared(table, cluster.rows, "payload_zeros") is None:
-        head = body[:24].decode("ascii", "replace").encode("ascii", "backslashreplace").decode()
-        lines.append(f"    # payload begins {head!r}: ask for words of it with body_contains: \"...\"")
+        if flags & RST and len(body) <= SHORT:  # no stack puts bytes into a reset: they are the device's own
+            lines.append(f'    payload_bytes: "{body.hex(" ")}"')
+        elif (words := _words(body)) is not None:
+            lines.append(f"    # body_contains: {words}     ask for what only this notice has; constant or chance?")
     delays = [d for r in cluster.rows if (d := _value(table, r, "delay_over_rtt")) is not None]
     if delays:
         lines.append(f"    # delay_over_rtt: at most {max(delays):.2f}     0.5 or less is early: no server can answer so soon")
@@ -141,17 +148,28 @@ def _groups(table: SuspectTable, cluster: Cluster, flows: Sequence[int]) -> list
     sizes = {len(rows) for rows in by_flow.values() if rows}
     if not sizes or min(sizes) < 2:
         return []
+    seen_in = {f for f, rows in by_flow.items() if rows}
     same = [n for n in ("ipid", "seq_raw", "window") if all(_shared(table, rows, n) is not None for rows in by_flow.values() if rows)]
     lines = [f"    count: at least {min(sizes)}"]
     if same:
         lines.insert(0, f"    same: [{', '.join(n.removesuffix('_raw') for n in same)}]")
-    for name in ("window", "ttl", "seq_raw"):
+    for name in ("window", "ttl"):
         steps = {b - a for rows in by_flow.values() for a, b in _neighbours([_value(table, r, name) for r in rows])}
         if len(steps) == 1 and (step := steps.pop()) != 0:
             lines.append(f"    # step: {{{name.removesuffix('_raw')}: {step}}}     from one to the next")
+    ladders = {_offsets(table, rows) for rows in by_flow.values() if rows}
+    if len(ladders) == 1 and len(set(offsets := ladders.pop())) > 1:
+        mark, note = ("", "") if len(seen_in) > 1 else ("# ", "     one flow: constant or chance?")
+        lines.append(f"    {mark}seq_offsets: [{', '.join(map(str, offsets))}]{note}")
     longest = max(int(table.time[rows[-1]] - table.time[rows[0]]) for rows in by_flow.values() if rows)
     lines.append(f"    # span: at most {max(longest // 1000, 1)} us     what was seen; leave room for jitter")
     return lines
+
+
+def _offsets(table: SuspectTable, rows: Sequence[int]) -> tuple[int, ...]:
+    """Sequence numbers relative to the first packet's; nothing where there are none (ICMP)."""
+    raw = [_value(table, r, "seq_raw") for r in rows]
+    return () if None in raw else tuple(int(n) - int(raw[0]) for n in raw)
 
 
 def _neighbours(values: Sequence[Any]) -> list[tuple[int, int]]:
@@ -169,14 +187,43 @@ def _said(name: str, value: Any) -> str:
     return feature.choices[int(value)] if feature.kind == "choice" else str(value)
 
 
-def _silence(table: SuspectTable, flows: Sequence[int]) -> list[str] | None:
-    """A clause on the flow where no packet speaks: a trigger that was never acknowledged to its end."""
-    ack, copies = table.flow_feature("server_ack"), table.flow_feature("retransmissions")
+def _words(body: bytes) -> str | None:
+    """Quoted words of a payload that are worth asking for: its Location header, else its first line of text."""
+    text = body.decode("ascii", "replace").replace("\ufffd", "")
+    lines = [line for line in text.splitlines() if line.lower().startswith("location:")] or [text[:24]]
+    chosen = "".join(c for c in lines[0] if c.isprintable())[:60]
+    return json.dumps(chosen) if len(chosen) >= LEAST_WORDS else None
+
+
+def _silence(table: SuspectTable, flows: Sequence[int]) -> tuple[str | None, list[str]]:
+    """(technique, clauses on the flow) where no packet speaks: a trigger not acknowledged to its end, or not answered, or an answer that stops."""
     f = flows[0]
-    if not ack.known[f] or int(ack.data[f]) == 2 or not copies.known[f] or int(copies.data[f]) < 2:
-        return None
-    word = ("none", "partial", "end")[int(ack.data[f])]
-    return ["  unacknowledged:", f"    flow: {{server_ack: {word}, answered: false, retransmissions: at least 2, unacknowledged_for: at least 3 s}}"]
+
+    def of(name: str) -> Any:
+        column = table.flow_feature(name)
+        return column.data[f].item() if column.known[f] else None
+
+    ack, copies, stopped = of("server_ack"), of("retransmissions"), of("then_silence")
+    control = "  others_finish: {control: completes}"
+    if ack is not None and int(ack) != 2 and (copies or 0) >= 2:
+        word = ("none", "partial", "end")[int(ack)]
+        asked = f"{{server_ack: {word}, answered: false, retransmissions: at least 2, unacknowledged_for: at least 3 s}}"
+        return "drop.hello", [f"  unacknowledged: {{flow: {asked}}}"]
+    if of("answered") and (stopped or 0) >= 3_000_000_000:
+        size = f"  # server_bytes: {of('server_bytes')} here: where does it stop in other flows?"
+        return "drop.stall", [f"  stalled: {{flow: {{answered: true, then_silence: at least 3 s}}}}{size}", control]
+    if ack is not None and int(ack) == 2 and not of("answered") and (of("watched_after") is not None):
+        silent = "  silence: {absent: {from: server, lacks: [S], within: 3 s}}"
+        return "drop.answer", ["  heard: {flow: {server_ack: end, answered: false}}", silent, control]
+    return None, []
+
+
+def _silent_box(technique: str, kind: int) -> list[str]:
+    """The lab's box that swallows as much."""
+    lines = ["emulate:", f"  trigger: {TRIGGERS.get(kind, 'client_hello')}", f"  hello: {'drop' if technique == 'drop.hello' else 'pass'}"]
+    then = {"drop.hello": "{to_server: drop, to_client: pass}", "drop.answer": "{to_server: pass, to_client: drop, after: {packets: 1}}",
+            "drop.stall": "{to_server: drop, to_client: drop, after: {bytes: 16000}}   # TODO: after as many as it lets through"}[technique]  # fmt: skip
+    return [*lines, f"  then: {then}"]
 
 
 def _technique(table: SuspectTable, clusters: Sequence[Cluster], flows: Sequence[int]) -> str:
@@ -184,7 +231,10 @@ def _technique(table: SuspectTable, clusters: Sequence[Cluster], flows: Sequence
         return "address.icmp" if clusters[0].key[0] == ICMP_ERROR else "address.rst"
     for cluster in clusters:
         if cluster.key[2] and not cluster.key[1] & RST:
-            return "data"
+            status = _shared(table, cluster.rows, "http_status")
+            if status is not None:
+                return "data.redirect" if 300 <= int(status) < 400 else "data.blockpage"
+            return "data.alert" if _shared(table, cluster.rows, "tls_alert") is not None else "data"
     if any(c.key[1] & RST for c in clusters):
         ack = table.flow_feature("server_ack")
         heard = [int(ack.data[f]) == 2 for f in flows if ack.known[f]]
@@ -192,32 +242,70 @@ def _technique(table: SuspectTable, clusters: Sequence[Cluster], flows: Sequence
     return "icmp" if clusters[0].key[0] == ICMP_ERROR else "fin"
 
 
-MECHANISM = {"rst": ("tls.reset.sni", "http.reset.host"), "data": ("tls", "http"), "fin": ("tls.close.sni", "http.close.host"),
+MECHANISM = {"rst": ("tls.reset.sni", "http.reset.host"), "data": ("tls", "http"), "data.redirect": ("tls", "http.redirect"),
+             "data.blockpage": ("tls", "http.blockpage"), "data.alert": ("tls.alert.sni", "http"), "drop.stall": ("tls.stall", "http.timeout"),
+             "fin": ("tls.close.sni", "http.close.host"),
              "drop": ("tls.timeout.sni", "http.timeout.host"), "icmp": ("tls.timeout.sni", "http.timeout.host"), "address": ("tcp", "tcp")}  # fmt: skip
 
 
-def _emulation(kind: int, clusters: Sequence[Cluster], table: SuspectTable) -> list[str]:
-    """The lab's box that does the same, as far as the packets tell."""
+def _emulation(kind: int, clusters: Sequence[Cluster], table: SuspectTable, flows: Sequence[int]) -> list[str]:
+    """The lab's box that does the same, as far as the packets tell: what one flow shows stands in it, so that the box makes that very case."""
     trigger = TRIGGERS.get(kind, "client_hello")
-    lines = ["emulate:", f"  trigger: {trigger}", "  hello: pass           # TODO: drop, where the server never saw it"]
-    sends = []
-    for cluster in clusters:
-        origin, flags, _ = cluster.key
-        if origin == ICMP_ERROR or not flags:
-            continue
-        df = _shared(table, cluster.rows, "df")
-        zeros = _shared(table, cluster.rows, "payload_zeros")
-        payload = f", payload: {{zeros: {zeros}}}" if zeros else ', payload: "TODO"' if cluster.key[2] else ""
-        letters = "".join(letter for letter, bit in LETTERS if flags & bit)
-        sends.append(
-            f"    - {{to: client, flags: {letters}, seq: {'zero' if kind == 0 else 'expected'}, ack: {'hello_end' if flags & ACK else 'zero'}, ipid: random, "
-            f"df: {'set' if df == 0 else 'clear'}, ttl: 64, window: 0, options: none{payload}}}"
-        )
-    return [*lines, "  send:", *sends] if sends else [*lines[:2], "  hello: drop"]
+    ack = table.flow_feature("server_ack")
+    swallowed = kind and all(bool(ack.known[f]) and int(ack.data[f]) != 2 for f in flows)
+    lines = ["emulate:", f"  trigger: {trigger}", f"  hello: {'drop' if swallowed else 'pass'}"]
+    sends = [line for cluster in clusters if (line := _send(cluster, table, kind)) is not None]
+    delays = [d for c in clusters for r in c.rows[:1] if (d := _value(table, r, "delay")) is not None and d > 0]
+    lines += [f"  delay: {max(min(delays) // 1_000_000, 1)} ms   # what came after the trigger at the client; less where the box is"] if delays else []
+    return [*lines, "  send:", *sends] if sends else lines
+
+
+def _written(body: bytes) -> str:
+    """A payload as the emulation takes it: text where it is text, else its bytes; long ones are for a person to shorten."""
+    text = body[:LONG].decode("ascii", "replace")
+    if all(c.isprintable() or c in "\r\n\t" for c in text) and "\ufffd" not in text:
+        return json.dumps(text)
+    return f'{{hex: "{body[:SHORT].hex(" ")}"}}'
+
+
+ICMP_WORDS = {(3, 13): "admin_prohibited", (3, 10): "host_prohibited", (3, 9): "net_prohibited", (3, 1): "host_unreachable", (3, 0): "net_unreachable",
+              (3, 3): "port_unreachable"}  # fmt: skip
+
+
+def _send(cluster: Cluster, table: SuspectTable, kind: int) -> str | None:
+    """One entry of `send`, or None where the box cannot say it."""
+    origin, flags, carries = cluster.key
+
+    def of(name: str) -> Any:
+        return _shared(table, cluster.rows, name)
+
+    ttl = of("ttl_initial") or 64
+    if origin == ICMP_ERROR:
+        word = ICMP_WORDS.get((of("icmp_type") or -1, -1 if of("icmp_code") is None else of("icmp_code")))
+        return None if word is None else f"    - {{to: client, icmp: {word}, ipid: {0 if of('ipid') == 0 else 'random'}, df: clear, ttl: {ttl}}}"
+    if not flags:
+        return None
+    pushed = "P" * (carries and not flags & RST)
+    letters = "".join(letter for letter, bit in (("S", SYN), ("F", FIN), ("R", RST)) if flags & bit) + pushed + "A" * bool(flags & ACK)
+    one_flow = [r for r in cluster.rows if int(table.flow[r]) == int(table.flow[cluster.rows[0]])]
+    ipid = "mirror" if of("ipid_mirror") == 0 and of("ipid") != 0 else "random" if of("ipid") is None else of("ipid")
+    window = "mirror" if of("window_mirror") == 0 and of("window") != 0 else "random" if of("window") is None else of("window")
+    body, zeros = of("body_contains"), of("payload_zeros")
+    payload = f", payload: {{zeros: {zeros}}}" if zeros else ""
+    if carries and not zeros:
+        payload = f", payload: {_written(body)}" if isinstance(body, bytes) else ', payload: "TODO"'
+    offsets = _offsets(table, one_flow)
+    many = f", seq_offsets: [{', '.join(map(str, offsets))}]" if len(set(offsets)) > 1 else f", copies: {len(one_flow)}" if len(one_flow) > 1 else ""
+    return (
+        f"    - {{to: client, flags: {letters}{many}, seq: {'zero' if kind == 0 and of('seq_raw') == 0 else 'expected'}, "
+        f"ack: {'hello_end' if flags & ACK else 'zero'}, ipid: {ipid}, df: {'set' if of('df') == 0 else 'clear'}, ttl: {ttl}, window: {window}, "
+        f"options: none{payload}}}"
+    )
 
 
 def _file(identity: str, technique: str, kind: int, clauses: Sequence[str], emulation: Sequence[str]) -> str:
-    mechanism = MECHANISM[technique.split(".", maxsplit=1)[0]][1 if kind == 2 else 0]
+    mechanism = (MECHANISM.get(technique) or MECHANISM[technique.split(".", maxsplit=1)[0]])[1 if kind == 2 else 0]
+    near_miss = {0: "closed-port", 2: "genuine-redirect"}.get(kind, "hung-server-acks" if technique.startswith("drop") else "server-reset-unknown-name")
     return "\n".join(
         [
             f"id: {identity}     # the file's name without .yaml",
@@ -235,7 +323,7 @@ def _file(identity: str, technique: str, kind: int, clauses: Sequence[str], emul
             "expect:",
             *clauses,
             *emulation,
-            f"examples: {{match: [{identity}], near_miss: [server-reset-unknown-name]}}",
+            f"examples: {{match: [{identity}], near_miss: [{near_miss}]}}   # cases that are there, or that you make",
             "",
         ]
     )
