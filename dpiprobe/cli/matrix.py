@@ -37,7 +37,7 @@ _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the captures of the runs into this folder (at most 50 runs).")
 @click.option("--namespaces", type=click.IntRange(0), metavar="N", help="N runs of boxes, at random, in namespaces too.")
 @click.option("--namespaces-innocents", "quiet", type=click.IntRange(0), metavar="N", help="And N runs of innocents. [default: 2/5 of --namespaces]")
-@click.option("--sample-only", is_flag=True, help="Of everything else only the sample for namespaces runs on the virtual clock.")
+@click.option("--sample-only", is_flag=True, help="The sample for namespaces, and nothing else.")
 @click.option("--conditions", "list_conditions", is_flag=True, help="List conditions and innocents, and run nothing.")
 @click.pass_context
 def matrix(
@@ -76,7 +76,6 @@ def matrix(
 
         count = namespaces or 0
         chosen = in_namespaces.sample(todo, count, -(-count * 2 // 5) if quiet is None else quiet, boxes, seed)
-        todo = chosen if sample_only else todo
     elif sample_only:
         raise UsageError("--sample-only needs the size of the sample; say --namespaces N")
     if keep is not None and len(todo) > 50:
@@ -84,7 +83,7 @@ def matrix(
     record = MatrixRecord(boxes, seed, json_file)
     interrupted = False
     try:
-        _run(todo, record, jobs, keep, say)
+        _run([] if sample_only else todo, record, jobs, keep, say)
         if chosen:
             _run_real(chosen, record, jobs, say)
     except KeyboardInterrupt:
@@ -97,7 +96,8 @@ def matrix(
         from dpiprobe.report.matrix_page import page
 
         html_file.write_text(page(data), encoding="utf-8")
-    _tell(data, record.virtual.results if keep is not None or record.virtual.over <= 5 else [])
+    if not sample_only:
+        _tell(data, record.virtual.results if keep is not None or record.virtual.over <= 5 else [])
     if "namespaces" in data:
         click.echo("\nwith real kernels, in namespaces:")
         _tell(data["namespaces"], [])
@@ -105,7 +105,7 @@ def matrix(
     worlds = [world for world in (record.virtual, record.real) if world is not None]
     if interrupted:
         over = sum(world.over for world in worlds)
-        say.note(f"interrupted after {over} of {len(todo) + len(chosen)} runs" + (f"; {json_file} has them" if json_file else ""))
+        say.note(f"interrupted after {over} of {(0 if sample_only else len(todo)) + len(chosen)} runs" + (f"; {json_file} has them" if json_file else ""))
         sys.exit(130)
     if any(world.accused for world in worlds) or data.get("namespaces", {}).get("agreement", {}).get("unlike"):
         sys.exit(1)
@@ -161,10 +161,15 @@ def _run(todo: list[Task], record: MatrixRecord, jobs: int, keep: Path | None, s
 def _run_real(chosen: list[Task], record: MatrixRecord, jobs: int, say: Voice) -> None:
     """The sample, with real kernels."""
     from dpiprobe.lab import in_namespaces
+    from dpiprobe.lab.matrix import Result, run_all
     from dpiprobe.lab.matrix_record import World
 
-    world, began = World(len(chosen)), time.monotonic()
+    world = World(len(chosen))
     record.real = world
+    for twin in run_all(chosen, jobs, pace=in_namespaces.PACE):
+        world.twins += [twin] if isinstance(twin, Result) else []
+        say.progress(f"{len(world.twins)} of {world.asked} runs of the sample on the virtual clock")
+    began = time.monotonic()
     for result in in_namespaces.run_real(chosen, record.boxes, jobs):
         world.take(result)
         say.progress(

@@ -189,6 +189,8 @@ class Line:
 
     def _depart(self, side: str, packet: bytes) -> None:
         shorter = segment.decrement_ttl(packet, self.hops[side]) if self.hops[side] else packet
+        if shorter is not None and self.condition.mss is not None:  # SYNs of the box itself, where it opens connections, pass the tunnel too
+            shorter = vantage.clamp_mss(shorter, self.condition.mss)
         if shorter is not None:
             for when in self.lanes[side, "out"].cross(self.now, len(packet)):
                 self._push(when, self._out, side, shorter)

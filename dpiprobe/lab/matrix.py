@@ -22,7 +22,7 @@ from dpiprobe.errors import UsageError
 from dpiprobe.lab import boxes, catalogue, namespaces, topology, truth, variants, virtual
 from dpiprobe.lab.conditions import CONDITIONS, INNOCENT_CONDITIONS, Condition, condition
 from dpiprobe.lab.innocents import INNOCENTS, Innocent
-from dpiprobe.plan.plan import Plan
+from dpiprobe.plan.plan import Pace, Plan
 
 GRADES = ("exact", "coarse", "possible", "insufficient", "down", "ok", "wrong")
 BLAME = ("blocked", "contested")
@@ -134,25 +134,26 @@ def innocent(name: str) -> Innocent:
     raise UsageError(f"there is no innocent {name!r}; there are: {' '.join(entry.name for entry in INNOCENTS)}")
 
 
-def carry_out(task: Task, all_boxes: Boxes, repetitions: int = 3) -> virtual.VirtualRun:
-    """The run of a task, without judging."""
+def carry_out(task: Task, all_boxes: Boxes, repetitions: int = 3, pace: Pace | None = None) -> virtual.VirtualRun:
+    """The run of a task, without judging; `pace` is the prober's, None for its usual one."""
     where = condition(task.condition)
     if task.kind == "innocent":
         entry = innocent(task.name)
         return virtual.run(
-            lambda rng: boxes.make(None, (), (), rng), where, task.random_seed, repetitions=repetitions, port=entry.port, body=entry.body, server=entry.server
-        )
+            lambda rng: boxes.make(None, (), (), rng), where, task.random_seed,
+            repetitions=repetitions, port=entry.port, body=entry.body, server=entry.server, pace=pace,
+        )  # fmt: skip
     server = virtual.ServerSide(certificates="one") if "mitm" in all_boxes.truths[task.name].techniques else None
     block, what = all_boxes.blocks[task.name], all_boxes.truths[task.name]
     return virtual.run(
         lambda rng: boxes.make(block, [virtual.BLOCKED], [topology.SERVER, topology.SERVER6], rng, real_tls=False), where, task.random_seed,
-        repetitions=repetitions, port=80 if what.http else 443, server=server,
+        repetitions=repetitions, port=80 if what.http else 443, server=server, pace=pace,
     )  # fmt: skip
 
 
-def run_task(task: Task, all_boxes: Boxes, keep: Path | None = None) -> Result:
+def run_task(task: Task, all_boxes: Boxes, keep: Path | None = None, pace: Pace | None = None) -> Result:
     """Carry out, explain from one end and from both, compare."""
-    done = carry_out(task, all_boxes)
+    done = carry_out(task, all_boxes, pace=pace)
     if keep is not None:
         _keep(done, keep)
     return compare(task, done.client, done.server, done.plan, done.connections, all_boxes)
@@ -241,13 +242,13 @@ def _prepare() -> None:
         _shared.append(Boxes(load()))
 
 
-def _work(chunk: Sequence[Task]) -> list[Result | Failed]:
+def _work(chunk: Sequence[Task], pace: Pace | None = None) -> list[Result | Failed]:
     """What a worker process does with its share; a mistake of ours in one run is told and costs that run only."""
     _prepare()
     done: list[Result | Failed] = []
     for task in chunk:
         try:
-            done.append(run_task(task, _shared[0]))
+            done.append(run_task(task, _shared[0], pace=pace))
         except Exception as problem:
             done.append(Failed(task.kind, task.name, task.condition, task.seed, f"{type(problem).__name__}: {problem}"))
     return done
@@ -260,18 +261,18 @@ def _begin() -> None:
     _prepare()
 
 
-def run_all(todo: Sequence[Task], jobs: int, chunk: int = 20) -> Iterator[Result | Failed]:
+def run_all(todo: Sequence[Task], jobs: int, chunk: int = 20, pace: Pace | None = None) -> Iterator[Result | Failed]:
     """All results, in any order; `jobs` processes. Closing the iterator stops them."""
     chunks = [todo[i : i + chunk] for i in range(0, len(todo), chunk)]
     if jobs <= 1:
         for part in chunks:
-            yield from _work(part)
+            yield from _work(part, pace)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     pool = ProcessPoolExecutor(jobs, initializer=_begin)
     try:
-        for future in as_completed([pool.submit(_work, part) for part in chunks]):
+        for future in as_completed([pool.submit(_work, part, pace) for part in chunks]):
             yield from future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

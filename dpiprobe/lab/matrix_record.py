@@ -29,11 +29,12 @@ UNLIKELY = 0.01
 
 @dataclass(slots=True)
 class World:
-    """What came out of one world so far, and how many runs were asked of it."""
+    """What came out of one world so far, and how many runs were asked of it; of namespaces also the same runs on the virtual clock, at the same pace."""
 
     asked: int = 0
     results: list[Result] = field(default_factory=list)
     failed: list[Failed] = field(default_factory=list)
+    twins: list[Result] = field(default_factory=list)
 
     def take(self, one: Result | Failed) -> None:
         """One more run is over."""
@@ -84,7 +85,7 @@ class MatrixRecord:
                 "asked": self.real.asked,
                 "summary": self._summary(self.real),
                 "failed": [asdict(f) for f in self.real.failed],
-                "agreement": agreement(self.virtual.results, self.real.results, self.boxes.truths),
+                "agreement": agreement(self.real.twins, self.real.results, self.boxes.truths),
                 "results": [asdict(r) for r in sorted(self.real.results, key=_order)],
             }
         return out

@@ -103,8 +103,8 @@ class Server:
         context = self.asks_again if behaviour == "retry" else self.context
         with context.wrap_socket(connection, server_side=True) as tls:
             self._answer(tls, tls, behaviour)
-            if behaviour == "half":
-                return _reset(tls)
+            if behaviour in ("stall", "half"):
+                return _reset(tls) if behaviour == "half" else None
             with contextlib.suppress(OSError):
                 tls.unwrap()
         return None

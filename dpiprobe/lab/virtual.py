@@ -166,6 +166,8 @@ class World:
                 continue
             count = (self.condition.near_hops if emit.to == "client" else self.condition.far_hops) if hops is None else hops
             packet = vantage.forward(emit.packet, count)
+            if packet is not None and self.condition.mss is not None:  # SYNs of the box itself, where it opens connections, pass the tunnel too
+                packet = vantage.clamp_mss(packet, self.condition.mss)
             if packet is not None:
                 for at in self.lanes[emit.to, "out"].cross(self.now, len(packet)):
                     self.at(at, self._arrive, emit.to, packet)

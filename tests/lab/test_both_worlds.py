@@ -53,7 +53,7 @@ def in_both(tasks: list[Task], all_boxes: Boxes) -> tuple[list[Result], list[Res
     real = list(in_namespaces.run_real(tasks, all_boxes, 8))
     done = [one for one in real if isinstance(one, Result)]
     assert len(done) == len(tasks), [one for one in real if not isinstance(one, Result)]
-    return [matrix.run_task(task, all_boxes) for task in tasks], done
+    return [matrix.run_task(task, all_boxes, pace=in_namespaces.PACE) for task in tasks], done
 
 
 def test_both_worlds_agree_run_by_run_or_within_chance() -> None:
