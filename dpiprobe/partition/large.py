@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from dpiprobe import __version__
 from dpiprobe.capture.model import Capture
@@ -96,6 +96,38 @@ def is_large(path: str | Path) -> bool:
     return size >= (PACKED_LARGE if packed else LARGE)
 
 
+def begin(stream: BinaryIO) -> tuple[bytes, BinaryIO | None]:
+    """The first bytes of a pipe: all of them and None where it is small, else no bytes and a stream that gives them and the rest."""
+    pieces: list[bytes] = []
+    size, least = 0, LARGE
+    while size < least:
+        piece = stream.read(min(1 << 20, least - size))
+        if not piece:
+            return b"".join(pieces), None
+        if not pieces and piece.startswith((GZIP, ZSTD, LZ4)):
+            least = PACKED_LARGE
+        pieces.append(piece)
+        size += len(piece)
+    return b"", cast(BinaryIO, _Begun(pieces, stream))
+
+
+class _Begun:
+    """A stream some of which was read already."""
+
+    def __init__(self, pieces: list[bytes], rest: BinaryIO) -> None:
+        self._pieces = pieces[::-1]
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, `size` at most; none at the end."""
+        if not self._pieces:
+            return self._rest.read(size)
+        piece = self._pieces.pop()
+        if len(piece) > size:
+            self._pieces.append(piece[size:])
+        return piece[:size]
+
+
 def compiled_loops() -> Loops | None:
     """The loops as machine code; None without numba."""
     from dpiprobe.capture import walk
@@ -108,10 +140,10 @@ def compiled_loops() -> Loops | None:
 
 
 def explain_large(
-    path: str | Path, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True, interesting: bool = False,
+    path: str | Path | BinaryIO, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True, interesting: bool = False,
     jobs: int = 1, loops: Loops | None = None, buckets: int | None = None, memory: int | None = None, chunk: int = CHUNK,
 ) -> LargeExplanation:  # fmt: skip
-    """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `spread`."""
+    """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `explain_all`."""
     stream = open_source(path, name, large=True)
     file = stream.descriptor()
     again = os.dup(file) if file is not None else None

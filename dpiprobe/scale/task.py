@@ -8,9 +8,11 @@ Rules of this file:
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
+import sys
 import tempfile
 import traceback
 from collections import deque
@@ -116,10 +118,16 @@ def explain_one(
     """
     result = Result(place, given.name, given.size)
     try:
-        if options.server_side is None and _is_large(given):
-            _explain_large(given, options, database, write, result, raw, take, cores)
+        piped: Any = None
+        data: bytes | None = None
+        if given.key == "-" and options.server_side is None:
+            from dpiprobe.partition.large import begin
+
+            data, piped = begin(sys.stdin.buffer)
+        if piped is not None or (options.server_side is None and _is_large(given)):
+            _explain_large(given, options, database, write, result, raw, take, cores, piped)
             return result
-        explanation = explain_file(given, database=database, controls=options.controls, server_side=options.server_side)
+        explanation = explain_file(given, database=database, controls=options.controls, server_side=options.server_side, data=data)
         asked: set[str] = set()
         records: Records = explanation.records
         if options.form == "parquet":
@@ -152,11 +160,14 @@ def explain_one(
     return result
 
 
-def explain_file(given: Input, *, database: Database, controls: tuple[str, ...], server_side: str | None) -> Any:
-    """Read one capture and explain it; InputError where it cannot be read."""
+def explain_file(
+    given: Input, *, database: Database, controls: tuple[str, ...], server_side: str | None, data: bytes | None = None
+) -> Any:
+    """Read one capture and explain it; InputError where it cannot be read. `data`: its bytes, where they are there already."""
+    from dpiprobe.capture.read import read_capture
     from dpiprobe.explain import explain
 
-    capture = _read(given.name, given)
+    capture = _read(given.name, given) if data is None else read_capture("-", given.name, data)
     other = None if server_side is None else _read(server_side)
     return explain(capture, database=database, controls=controls, server_side=other)
 
@@ -170,12 +181,12 @@ def _is_large(given: Input) -> bool:
 
 def _explain_large(
     given: Input, options: Options, database: Database, write: Callable[[bytes], Any], result: Result, raw: bool,
-    take: Callable[[Records], None] | None, cores: int,
+    take: Callable[[Records], None] | None, cores: int, piped: Any = None,
 ) -> None:  # fmt: skip
     """The same for a capture that is explained in parts: counts come from the parts, lines as they stand."""
     from dpiprobe.partition.large import explain_large
 
-    with _opened(given) as source:
+    with _opened(given) if piped is None else contextlib.nullcontext(piped) as source:
         explanation = explain_large(
             source, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores
         )
