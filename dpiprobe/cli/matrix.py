@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dpiprobe.cli.voice import Voice, voice
-from dpiprobe.errors import UsageError
+from dpiprobe.errors import EnvironmentError_, UsageError
 
 if TYPE_CHECKING:
     from dpiprobe.lab.matrix import Boxes, Result, Task
     from dpiprobe.lab.matrix_record import MatrixRecord, World
 
 _FULL_REPETITIONS = 5
+_VIEWS = (("client", "client alone"), ("both", "both ends"))
 _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 
 
@@ -37,13 +38,14 @@ _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the captures of the runs into this folder (at most 50 runs).")
 @click.option("--namespaces", type=click.IntRange(0), metavar="N", help="N runs of boxes, at random, in namespaces too.")
 @click.option("--namespaces-innocents", "quiet", type=click.IntRange(0), metavar="N", help="And N runs of innocents. [default: 2/5 of --namespaces]")
+@click.option("--software", type=click.IntRange(1), metavar="N", help="N runs of each real program that is installed, in namespaces, and nothing else.")
 @click.option("--sample-only", is_flag=True, help="The sample for namespaces, and nothing else.")
 @click.option("--conditions", "list_conditions", is_flag=True, help="List conditions and innocents, and run nothing.")
 @click.pass_context
 def matrix(
     ctx: click.Context, full: bool, names: tuple[str, ...], places: tuple[str, ...], innocents: int | None, harmless: tuple[str, ...], repetitions: int | None,
     seed: int, jobs: int, json_file: Path | None, html_file: Path | None, keep: Path | None, namespaces: int | None, quiet: int | None, sample_only: bool,
-    list_conditions: bool,
+    software: int | None, list_conditions: bool,
 ) -> None:  # fmt: skip
     """Try boxes under conditions on the virtual clock, judge, and count what was right.
 
@@ -76,6 +78,12 @@ def matrix(
 
         count = namespaces or 0
         chosen = in_namespaces.sample(todo, count, -(-count * 2 // 5) if quiet is None else quiet, boxes, seed)
+    elif software is not None:
+        from dpiprobe.lab import in_namespaces
+
+        chosen, sample_only = in_namespaces.software(software, seed), True
+        if not chosen:
+            raise EnvironmentError_("none of the real programs is installed; run `make lab-real` as root on Debian, `dpiprobe lab list` shows what is there")
     elif sample_only:
         raise UsageError("--sample-only needs the size of the sample; say --namespaces N")
     if keep is not None and len(todo) > 50:
@@ -166,7 +174,7 @@ def _run_real(chosen: list[Task], record: MatrixRecord, jobs: int, say: Voice) -
 
     world = World(len(chosen))
     record.real = world
-    for twin in run_all(chosen, jobs, pace=in_namespaces.PACE):
+    for twin in run_all([task for task in chosen if task.kind != "software"], jobs, pace=in_namespaces.PACE):
         world.twins += [twin] if isinstance(twin, Result) else []
         say.progress(f"{len(world.twins)} of {world.asked} runs of the sample on the virtual clock")
     began = time.monotonic()
@@ -196,7 +204,7 @@ def _tell(world: dict[str, Any], results: list[Result]) -> None:
     """What came out of one world, for a person."""
     summary, failed = world["summary"], world["failed"]
     click.echo(f"{summary['runs']} runs, {summary['connections']} connections" + (f"; {len(failed)} more failed" if failed else ""))
-    for kind in ("box", "innocent"):
+    for kind in ("box", "innocent", "software"):
         _examples("failed", kind, [f for f in failed if f["kind"] == kind], lambda f: f"{f['name']} {f['condition']} {f['seed']}: {f['reason']}")
     rows = [*summary["conditions"], summary["up_to_2_percent"], summary["at_5_percent"]] if summary["conditions"] else []
     if rows:
@@ -209,12 +217,15 @@ def _tell(world: dict[str, Any], results: list[Result]) -> None:
         own, missed = summary["deployments"], summary["not_right"]
         click.echo(f"\nown signature on a device's own box: client {own['own_signature']['client']}, both ends {own['own_signature']['both']} of {own['runs']}")
         click.echo(f"a device's signature on another's box: {len(summary['foreign'])}")
-        for view, says in (("client", "client alone"), ("both", "both ends")):
+        for view, says in _VIEWS:
             one = missed[view]
             click.echo(f"not right, {says}: {one['runs']}, of these insufficient {one['insufficient']}, blamed otherwise {one['blamed']}")
     _examples("not right, both ends", "box", summary["misses"], lambda m: f"{m['truth']} -> {' '.join(str(x) for x in m['both'])}")
     _examples("another device's signature", "box", summary["foreign"], lambda m: str(m["signature"]))
     _examples("blamed for something else", "box", summary["box_accusations"], lambda m: "; ".join(m["accused"][:2]))
+    for row in summary["software"]:
+        sides = [f"{says}: {row[view]['right']} ({', '.join(f'{n} {what}' for what, n in row[view]['said'].items())})" for view, says in _VIEWS]
+        click.echo(f"{row['name']:<22}{'/'.join(row['technique']):<14}{row['runs']:>4} runs, named rightly from {'; '.join(sides)}")
     quiet = summary["innocents"]
     if quiet["runs"]:
         click.echo(f"\ninnocents accused: {quiet['accused']} of {quiet['runs']} runs (upper 95 % bound {100 * quiet['upper_95']:.3g} %)")

@@ -22,6 +22,7 @@ from dpiprobe.lab import virtual
 from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.conditions import condition
 from dpiprobe.lab.matrix import Boxes, Failed, Result, Task, compare, innocent
+from dpiprobe.lab.real.shelf import PROGRAMS
 from dpiprobe.lab.server import ANY, BEHAVIOURS
 from dpiprobe.lab.session import Lab
 from dpiprobe.plan.plan import Pace
@@ -56,6 +57,12 @@ def sample(todo: Sequence[Task], count: int, innocents: int, all_boxes: Boxes, s
     return chosen
 
 
+def software(runs: int, seed: int) -> list[Task]:
+    """So many runs of each real program that can run on this machine."""
+    here = [entry for entry in PROGRAMS if entry.lacks() is None and not (entry.name == "real-squid" and os.geteuid() != 0)]
+    return [Task("software", entry.name, "plain", seed + i) for i in range(runs) for entry in here]
+
+
 def run_in_namespaces(task: Task, all_boxes: Boxes, lab: Lab | None = None) -> Result:
     """Stand the task's lab up (or take `lab`, from `lab_for`), probe through it, explain both views, compare.
 
@@ -78,6 +85,8 @@ def lab_for(task: Task, all_boxes: Boxes) -> Lab:
     if task.kind == "box":
         intercepts = "mitm" in all_boxes.truths[task.name].techniques
         return Lab(all_boxes.blocks[task.name], conditions=task.condition, seed=task.seed, body=BODY, tls="1.2" if intercepts else "1.3")
+    if task.kind == "software":
+        return Lab(task.name, conditions=task.condition, seed=task.seed, body=BODY)
     server = innocent(task.name).server
     return Lab(
         None, conditions=task.condition, seed=task.seed, body=BODY, server_ttl=server.ttl, server_timestamps=server.timestamps,
@@ -87,7 +96,7 @@ def lab_for(task: Task, all_boxes: Boxes) -> Lab:
 
 def _probe(lab: Lab, task: Task) -> bytes:
     """The prober's capture, with its plan inside; where an innocent is one of the hello alone, that is all it sends."""
-    whole = task.kind == "box" or innocent(task.name).body is not None
+    whole = task.kind != "innocent" or innocent(task.name).body is not None
     words = [
         sys.executable, "-m", "dpiprobe", "probe", lab.server, "--name", lab.blocked_name, "--control", lab.allowed_name,
         *(["--handshake", "--get", f"/bytes/{BODY}"] if whole else []),

@@ -22,6 +22,7 @@ from dpiprobe.errors import UsageError
 from dpiprobe.lab import boxes, catalogue, namespaces, topology, truth, variants, virtual
 from dpiprobe.lab.conditions import CONDITIONS, INNOCENT_CONDITIONS, Condition, condition
 from dpiprobe.lab.innocents import INNOCENTS, Innocent
+from dpiprobe.lab.real.shelf import PROGRAMS
 from dpiprobe.plan.plan import Pace, Plan
 
 GRADES = ("exact", "coarse", "possible", "insufficient", "down", "ok", "wrong")
@@ -32,7 +33,7 @@ QUICK_CONDITIONS = ("plain", "loss-2", "jitter", "merged", "nat", "cloud")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One run. kind: `box` or `innocent`."""
+    """One run. kind: `box`, `innocent`, or `software` (a real program, in namespaces alone)."""
 
     kind: str
     name: str
@@ -94,6 +95,7 @@ class Boxes:
         self.blocks |= {name: block for name, (_, block) in variants.VARIANTS.items()}
         self.truths = {name: truth.truth_of(block) for name, block in self.blocks.items()}
         self.twins = truth.twins(self.blocks)
+        self.truths |= {entry.name: truth.truth_of_software(entry.technique) for entry in PROGRAMS}
 
     def known(self, name: str) -> str:
         """The name under which a box stands here (short names of the catalogue are understood). Raises UsageError."""
@@ -177,7 +179,7 @@ def compare(task: Task, near: Capture, far: Capture, plan: Plan | None, connecti
     for view in (client, both):
         view.grade = grade(view, what.techniques)
     for view in (client, both):
-        if view.signature in all_boxes.deployments and view.signature not in all_boxes.twins[task.name]:
+        if view.signature in all_boxes.deployments and view.signature not in all_boxes.twins.get(task.name, all_boxes.deployments):
             result.foreign = view.signature
     right = {*what.techniques, *([what.punishes] if what.punishes else [])}
     for label, found in (("client", one), ("both", two)):

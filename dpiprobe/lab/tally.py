@@ -54,6 +54,7 @@ def tally(results: Sequence[Result], truths: Mapping[str, Truth], deployments: I
         "foreign": [_where(r) | {"signature": r.foreign} for r in boxes if r.foreign],
         "box_accusations": [_where(r) | {"accused": r.accused} for r in boxes if r.accused],
         "not_right": _not_right(boxes, truths),
+        "software": _software([r for r in results if r.kind == "software"], truths),
         "innocents": _innocents(innocents),
         "misses": [_miss(r, truths) for r in boxes if not is_right(r, "both", truths)],
     }
@@ -124,6 +125,23 @@ def _not_right(results: Sequence[Result], truths: Mapping[str, Truth]) -> dict[s
     return out
 
 
+def _software(results: Sequence[Result], truths: Mapping[str, Truth]) -> list[dict[str, Any]]:
+    """Each real program: how many runs name its technique (in full depth or a true parent; what hits every name: among what it could be), and what was said."""
+    return [
+        {"name": name, "technique": sorted(truths[name].techniques), "runs": len(group)}
+        | {
+            view: {"right": sum(is_right(r, view, truths) for r in group), "said": dict(Counter(_said(_view(r, view)) for r in group).most_common())}
+            for view in VIEWS
+        }
+        for name, group in sorted(_by(results, lambda r: r.name))
+    ]  # fmt: skip
+
+
+def _said(view: View) -> str:
+    words = [view.verdict, view.technique, view.signature if view.signature != view.technique else None]
+    return " ".join(str(word) for word in words if word) + (f" ({view.because})" if view.because else "")
+
+
 def _innocents(results: Sequence[Result]) -> dict[str, Any]:
     accused = [r for r in results if r.accused]
     return {
@@ -147,5 +165,7 @@ def _miss(result: Result, truths: Mapping[str, Truth]) -> dict[str, Any]:
 
 def again(kind: str, name: str, where: str, seed: int) -> str:
     """The command that repeats one run alone and keeps its captures."""
+    if kind == "software":
+        return f"dpiprobe lab run {name} --seed {seed} -- dpiprobe probe 198.18.4.2 --name blocked.example --control allowed.example --handshake"
     option = "--box" if kind == "box" else "--innocent"
     return f"dpiprobe lab matrix {option} {name} --condition {where} --seed {seed} --repetitions 1 --keep DIR"

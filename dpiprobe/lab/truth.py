@@ -48,6 +48,11 @@ def truth_of(node: object) -> Truth:
     )  # fmt: skip
 
 
+def truth_of_software(technique: str) -> Truth:
+    """What a real program is (real/program.py says its technique)."""
+    return Truth(frozenset({technique}), frozenset({"on-path" if technique == "rst.on-path" else "in-path"}), all_names=technique.startswith("address"))
+
+
 def _both_ways(emulation: Emulation) -> bool:
     acts_on_answers = emulation.then.to_client == "drop" or emulation.then.after_bytes is not None or emulation.then.after_packets is not None
     terminates = emulation.proxy is not None or emulation.mitm is not None
