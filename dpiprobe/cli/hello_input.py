@@ -39,14 +39,18 @@ class Found:
 
 def hellos_in(source: str) -> list[Found]:
     """The hellos of a file, of standard input (`-`), or of an argument that is hex itself. InputError where there is none."""
-    data = _bytes_of(source)
+    return hellos_of(source, bytes_of(source))
+
+
+def hellos_of(source: str, data: bytes) -> list[Found]:
+    """The hellos of these bytes; `source` only names them."""
     if data.startswith(CAPTURES):
         return _of_capture(source, data)
     if data[:1] == b"{":
         return [Found(_described(source, data), source)]
     from dpiprobe.tls.hello import parse, parse_message
 
-    stream = data if data[:1] in (b"\x14", b"\x15", b"\x16", b"\x18", b"\x01") else _hex(data)
+    stream = data if data[:1] in (b"\x14", b"\x15", b"\x16", b"\x18", b"\x01") else hex_bytes(data)
     if stream is None:
         raise InputError(f"{_called(source)} is neither a capture nor a ClientHello, raw or in hex; give one of those")
     hello = parse(stream) or parse_message(stream)
@@ -59,7 +63,8 @@ def _called(source: str) -> str:
     return "standard input" if source == "-" else source if len(source) < 80 else f"{source[:60]}..."
 
 
-def _bytes_of(source: str) -> bytes:
+def bytes_of(source: str) -> bytes:
+    """What a file, standard input or an argument holds. InputError where it is none of them."""
     if source == "-":
         return sys.stdin.buffer.read(MOST)
     try:
@@ -72,12 +77,12 @@ def _bytes_of(source: str) -> bytes:
                 return file.read(MOST)
         except OSError as error:
             raise InputError(f"{source} cannot be read ({error.strerror}); give another file") from None
-    if len(source) >= 12 and _hex(source.encode("utf-8", "surrogateescape")) is not None:
+    if len(source) >= 12 and hex_bytes(source.encode("utf-8", "surrogateescape")) is not None:
         return source.encode()
     raise InputError(f"there is no file {_called(source)}; give a file, '-' for standard input, or the hello in hex")
 
 
-def _hex(data: bytes) -> bytes | None:
+def hex_bytes(data: bytes) -> bytes | None:
     """Hex with or without spaces, colons, 0x and line ends, or a hex dump as tshark and xxd print them; None for anything else."""
     text = data.strip()
     rows = _DUMP.findall(text)

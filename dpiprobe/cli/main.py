@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("dpiprobe.cli.show:show", "Draw one flow as a ladder, its evidence marked."),
     "hello": ("dpiprobe.cli.hello:hello", "ClientHellos: build, read, list, extract and compare them, byte for byte."),
     "probe": ("dpiprobe.cli.probe:probe", "Probe a server with names and controls; write a run folder."),
+    "replay": ("dpiprobe.cli.replay:replay", "Send recorded ClientHellos again, for this name or another."),
     "lab": ("dpiprobe.cli.lab:lab", "Networks with a censor on the path, in namespaces of this machine."),
     "signatures": ("dpiprobe.cli.signatures:signatures", "List, show and check the signatures; print their vocabulary."),
     "cases": ("dpiprobe.cli.cases:cases", "Recorded cases and the verdict each must keep."),

@@ -14,6 +14,7 @@ from dpiprobe.errors import UsageError
 if TYPE_CHECKING:
     from dpiprobe.plan.plan import Plan
     from dpiprobe.probe.pacing import Wait
+    from dpiprobe.probe.route import Target
     from dpiprobe.run.conduct import Conducted, Observer
 
 
@@ -62,10 +63,7 @@ def probe(
     3 environment, 130 interrupted.
     """
     import secrets
-    import time
-    from pathlib import Path
 
-    from dpiprobe.capture.ring import check_privilege
     from dpiprobe.plan.design import design
     from dpiprobe.plan.plan import Pace
     from dpiprobe.probe.route import resolve
@@ -80,6 +78,19 @@ def probe(
         target.endpoint, names, control=control, repetitions=repetitions, seed=secrets.randbits(32) if seed is None else seed,
         target=server, way="handshake" if handshake else "hello", get=get, pace=pace, client=client, vary=vary,
     )  # fmt: skip
+    carry_out(ctx, plan, target, interface=interface, vantage=vantage, contact=contact, signatures=signatures, out=out, dry_run=dry_run, as_json=as_json)
+
+
+def carry_out(
+    ctx: click.Context, plan: Plan, target: Target, *, interface: str | None, vantage: str | None, contact: str | None, signatures: str | None,
+    out: str | None, dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """What `probe` and `replay` do with their plan: print it, or run it, explain what came of it, and print that."""
+    import time
+    from pathlib import Path
+
+    from dpiprobe.capture.ring import check_privilege
+
     if dry_run:
         _print_plan(plan, as_json)
         return
@@ -157,7 +168,8 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
     click.echo(f"{_count(plan)} connections to {plan.server}, seed {plan.seed}, at most one every {plan.pace.gap:g} s, way: {plan.way}{_hello_of(plan)}")
     for trial in plan.trials:
         condition = "  (only where the control before it fails)" if trial.settings.get("spare") else ""
-        click.echo(f"{trial.number:5}  {trial.role:14}  {trial.name}{condition}")
+        source = f"  {trial.settings['source']}" if trial.settings.get("source") else ""
+        click.echo(f"{trial.number:5}  {trial.role:14}  {trial.name}{source}{condition}")
 
 
 def _print_records(records: list[dict[str, object]], as_json: bool) -> None:

@@ -14,6 +14,7 @@ import ssl
 from typing import Any
 
 from dpiprobe.plan.plan import Plan, Trial
+from dpiprobe.plan.replayed import recorded_in, sending_of
 from dpiprobe.probe.machine import Dialogue
 from dpiprobe.tls.craft import BROWSER_ALPN
 from dpiprobe.tls.recipe import BUILTIN, Recipe
@@ -37,7 +38,10 @@ def crafted_hello(plan: Plan, trial: Trial) -> bytes:
 
 def crafted_sending(plan: Plan, trial: Trial) -> Sending:
     """The ClientHello of a trial as it goes on the wire: its client's, varied as its settings say (`client`, `vary`). Trials of equal `hello_seed`
-    differ in what depends on the name alone; where the names of the plan differ in length, a padding extension in every hello makes up for it."""
+    differ in what depends on the name alone; where the names of the plan differ in length, a padding extension in every hello makes up for it.
+    A trial with a recorded hello sends that one (`plan.replayed`)."""
+    if (recorded := recorded_in(trial.settings)) is not None:
+        return sending_of(recorded, trial.name)
     recipe = Recipe(
         client=str(trial.settings.get("client") or BUILTIN),
         name=trial.name,
