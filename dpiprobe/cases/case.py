@@ -87,7 +87,12 @@ class Case:
 def default_folder() -> Path:
     """`pcaps/` here, else that of the checkout this program runs from."""
     here = Path("pcaps")
-    return here if here.is_dir() else Path(__file__).resolve().parent.parent.parent / "pcaps"
+    return here if here.is_dir() else checkout_folder()
+
+
+def checkout_folder() -> Path:
+    """`pcaps/` of the checkout this program runs from; not there where it is installed as a package."""
+    return Path(__file__).resolve().parent.parent.parent / "pcaps"
 
 
 def load_cases(root: Path | None = None) -> list[Case]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,14 @@ FOLDER = click.option("--pcaps", "folder", metavar="DIR", help="Where the cases 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a case.")
 
 EXPECT = """\
-# What must come out; `dpiprobe cases run {name}` compares. Only what stands here is compared.
+# What must come out; `dpiprobe cases run {name}` compares. Only what stands here is compared. Write what the rules (docs/verdicts.md) say, and why.
 about: TODO, one sentence that says what this case shows.
 flows:
-  "1": {{server_name: allowed.example, verdict: ok}}
-  "2": {{server_name: blocked.example, verdict: blocked, technique: rst.on-path}}
+{flows}
 """
+FLOWS = """\
+  "1": {server_name: allowed.example, verdict: ok}
+  "2": {server_name: blocked.example, verdict: blocked, technique: rst.on-path}"""
 
 MAKE = '''\
 """TODO: what this capture shows, and where its figures are from."""
@@ -139,7 +142,7 @@ def new(case: str, capture: str | None, folder: str | None) -> None:
     if capture is not None and not Path(capture).is_file():
         raise UsageError(f"there is no file {capture}; name a capture")
     place.mkdir(parents=True)
-    (place / "expect.yaml").write_text(EXPECT.format(name=name))
+    (place / "expect.yaml").write_text(EXPECT.format(name=name, flows=FLOWS if capture is None else _flows_of(capture)))
     if capture is None:
         (place / "make.py").write_text(MAKE.format(name=name))
         click.echo(f"{place}: complete make.py, build with `{sys.executable} {place / 'make.py'}`, then fill in expect.yaml", err=True)
@@ -149,6 +152,20 @@ def new(case: str, capture: str | None, folder: str | None) -> None:
         (place / "ORIGIN.md").write_text("TODO: who recorded it, where, when, how, and under which licence.\n")
         click.echo(f"{place}: say in ORIGIN.md where it is from, then fill in expect.yaml", err=True)
     click.echo(str(place))
+
+
+def _flows_of(capture: str) -> str:
+    """The flows of a capture as lines of an expectation: what a person has to judge, and beside it what is said today."""
+    from dpiprobe.cli.judge import explain_file
+    from dpiprobe.report.printable import printable
+
+    lines = []
+    for record in explain_file(capture, database=load_signatures(None)).records:
+        if record.get("kind") == "flow":
+            named = f"server_name: {json.dumps(name)}, " if (name := record.get("server_name")) else ""
+            today = ", ".join(f"{key} {record[key]}" for key in ("outcome", "verdict", "technique", "signature") if record.get(key))
+            lines.append(f'  "{record["flow"]}": {{{named}verdict: TODO}}   # today: {printable(today)}')
+    return "\n".join(lines) or "  {}"
 
 
 def _cases(folder: str | None) -> list[Case]:

@@ -102,7 +102,7 @@ def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bo
       dpiprobe signatures check my-signatures/
       dpiprobe signatures check my-signatures/ --pcaps my-cases/
     """
-    from dpiprobe.cases.case import default_folder, load_cases
+    from dpiprobe.cases.case import checkout_folder, default_folder, load_cases
     from dpiprobe.cases.signature_check import check_behaviour
     from dpiprobe.errors import UsageError
     from dpiprobe.signature.check import check as check_folder
@@ -115,10 +115,10 @@ def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bo
     problems = check_folder(where)
     ours = packaged_folder()
     own = where.resolve() == ours.resolve()
-    recorded = [] if problems else load_cases(Path(pcaps)) if pcaps is not None else []
-    if not problems and default_folder().is_dir():  # somebody's own signatures must spare our innocents as well
+    recorded = [] if problems or not (cases := Path(pcaps) if pcaps is not None else default_folder()).is_dir() else load_cases(cases)
+    if not problems and checkout_folder().is_dir():  # somebody's own signatures must spare our innocents as well
         named = {case.name for case in recorded}
-        recorded += [case for case in load_cases() if case.name not in named and (pcaps is None or case.family == "clean")]
+        recorded += [case for case in load_cases(checkout_folder()) if case.name not in named and case.family == "clean"]
     ran = len(recorded)
     if recorded:
         problems = check_behaviour(where, recorded, also=() if own else _database(None).signatures)
@@ -133,7 +133,8 @@ def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bo
         ctx.exit(1)
     if not as_json:
         over = f" over {ran} cases" if ran else ""
-        click.echo(f"{len(signature_files(where))} signatures, no problem{over}")
+        count = len(signature_files(where))
+        click.echo(f"{count} signature{'s' * (count != 1)}, no problem{over}")
 
 
 @signatures.command()
