@@ -79,6 +79,18 @@ def test_written_by_hand() -> None:
     assert build(made) == wire()
 
 
+def test_the_example_of_the_documentation() -> None:
+    import re
+
+    from tests.conftest import ROOT
+
+    (example,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "hello.md").read_text(), re.DOTALL)
+    hello = read_description(json.loads(example))
+    assert [(n.type, n.name) for n in hello.server_names] == [(0, b"a.example"), (7, b"x")]
+    assert (hello.supported_versions, hello.padding, hello.extension(43981), hello.ciphers) == ((0x0304,), 200, b"\0\xff", (0x1301, 0x1302))
+    assert parse(build(hello)) == hello
+
+
 @pytest.mark.parametrize(
     ("raw", "word"),
     [({"cyphers": []}, "cyphers"), ({"ciphers": ["AES_128_GCM_SHA25"]}, "did you mean"), ({"random": "xyz"}, "random"), ({"ciphers": 5}, "a list"),

@@ -78,6 +78,8 @@ def apply(hello: ClientHello, variations: Sequence[Variation] = ()) -> Varied:
     check_together(variations)
     sending: Sending | None = None
     for variation in sorted(variations, key=lambda v: STAGES.index(v.stage)):
+        if variation.stage == "segments" and not hello.records:
+            raise UsageError(f"{variation.name} changes TCP segments and this hello is QUIC's; leave it out, or choose another client")
         made = variation.make(hello, **variation.parameters)
         if isinstance(made, Sending):
             sending = made

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from dpiprobe.errors import UsageError
 from dpiprobe.tls.craft import BROWSER_ALPN, client_hello
-from dpiprobe.tls.hello import SERVER_NAME, ClientHello, build, parse
+from dpiprobe.tls.hello import SERVER_NAME, ClientHello, build, parse, parse_message
 from dpiprobe.tls.position import server_name_at, stream_offset
+from dpiprobe.tls.recipe import client_names, template
 from dpiprobe.tls.rename import with_name
 from dpiprobe.tls.sending import Sending
 from dpiprobe.tls.vary.catalogue import CATALOGUE, variation
@@ -77,6 +78,21 @@ def test_two_names_of_one_length_give_sendings_alike_but_for_the_name(name: str)
     size = sum(4 + len(e.data) for e in hello.extensions or () if e.type == SERVER_NAME)
     places = range(0) if start is None else range(stream_offset(hello, start), stream_offset(hello, start + size - 5) + 1)
     assert all(i in places for i, (a, b) in enumerate(zip(first, second, strict=True)) if a != b)
+
+
+@pytest.mark.parametrize("client", client_names())
+def test_variations_of_recorded_clients_are_done_or_refused(client: str) -> None:
+    """A twentieth of all pairs, another twentieth for each client."""
+    hello = template(client, "www.blocked.example", b"seed")
+    for name in sorted(CATALOGUE)[client_names().index(client) % 20 :: 20]:
+        try:
+            made = apply(hello, [CATALOGUE[name]])
+        except UsageError:
+            continue
+        stream = made.sending.stream
+        again = parse(stream) if hello.records else parse_message(stream)
+        assert again == made.hello, name
+        assert again is not None and build(again) == stream, name
 
 
 def test_a_recipe_is_read_back() -> None:
