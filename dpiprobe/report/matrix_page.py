@@ -22,19 +22,52 @@ th:first-child,td:first-child{text-align:left}th{background:#f1f3f6}.good{backgr
 def page(data: Mapping[str, Any]) -> str:
     """The whole page."""
     summary = data["summary"]
-    innocents = summary["innocents"]
     parts = [
         f"<p>{_e(data['date'])} · <code>{_e(data['command'])}</code> · dpiprobe {_e(data['tool'])}, signatures {_e(str(data['signatures'])[:12])} · "
-        f"{summary['runs']} runs, {summary['connections']} connections on the virtual clock in {_e(round(data['seconds']))} s</p>",
+        f"{summary['runs']} runs, {summary['connections']} connections on the virtual clock in {_e(round(data['seconds']))} s"
+        + ("; <b>interrupted: this is what there was</b>" if data["interrupted"] else "") + "</p>",
         "<p>Each run carries out the prober's plan (three trials of the name in question between controls) and is judged twice: from the client's "
         "capture alone, and from both ends' captures. <i>Right</i>: the technique in full depth, or a true parent of it.</p>",
+        *_world(data),
     ]
+    if "namespaces" in data:
+        real = data["namespaces"]
+        found = real["agreement"]
+        parts.append(f"<h1>With real kernels, in namespaces: {real['summary']['runs']} runs of {real['asked']}</h1>")
+        for kind in ("box", "innocent"):
+            if found[kind]["runs"]:
+                one = found[kind]
+                parts.append(
+                    f"<p>The same verdict, technique and signature as the same run on the virtual clock, {kind}: client {one['client']}, "
+                    f"both ends {one['both']} of {one['runs']}.</p>"
+                )
+        parts += _world(real)
+    body = "\n".join(parts)
+    head = f'<meta charset="utf-8"><title>dpiprobe: the matrix</title><style>{_STYLE}</style>'
+    return f'<!doctype html>\n<html lang="en">{head}\n<h1>The matrix</h1>\n{body}\n</html>\n'
+
+
+def _world(world: Mapping[str, Any]) -> list[str]:
+    """What came out of one world."""
+    summary = world["summary"]
+    innocents = summary["innocents"]
+    parts: list[str] = []
+    if world["failed"]:
+        rows = [[(str(f[key]), "") for key in ("name", "condition", "seed", "reason")] for f in world["failed"]]
+        parts += [f"<h2>{len(rows)} runs that could not be carried out, in no count below</h2>", _table(["", "condition", "seed", "why"], rows)]
     if innocents["runs"]:
         parts += [
             "<h2>Accusations of innocents</h2>",
             f"<p><b>{innocents['accused']}</b> of {innocents['runs']} runs without any interference; upper 95 % bound {_percent(innocents['upper_95'])}.</p>",
             _accusations(innocents["accusations"]),
         ]
+    if summary["software"]:
+        software = [
+            [(row["name"], ""), ("/".join(row["technique"]), ""), (str(row["runs"]), "")]
+            + [(f"{row[view]['right']}: " + ", ".join(f"{n} {what}" for what, n in row[view]["said"].items()), "") for view in ("client", "both")]
+            for row in summary["software"]
+        ]
+        parts += ["<h2>Real software: named rightly</h2>", _table(["", "is", "runs", "client", "both ends"], software)]
     if summary["conditions"]:
         parts += ["<h2>Technique, by condition</h2>", _shares([*summary["conditions"], summary["up_to_2_percent"], summary["at_5_percent"]])]
         parts += ["<h2>Technique, by box</h2>", _shares(summary["boxes"])]
@@ -42,9 +75,7 @@ def page(data: Mapping[str, Any]) -> str:
             for view, says in (("client", "client's capture"), ("both", "both ends")):
                 parts += [f"<h2>{title}: what it is (rows) and what was said (columns), {says}</h2>", _confusion(summary[key][view])]
         parts += ["<h2>Not right</h2>", _misses(summary["misses"])]
-    body = "\n".join(parts)
-    head = f'<meta charset="utf-8"><title>dpiprobe: the matrix</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en">{head}\n<h1>The matrix</h1>\n{body}\n</html>\n'
+    return parts
 
 
 def _e(value: object) -> str:

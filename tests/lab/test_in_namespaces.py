@@ -17,6 +17,7 @@ from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.matrix import Boxes, Failed, Result, Task, View
 from dpiprobe.lab.matrix_record import MatrixRecord, World, agreement
 from dpiprobe.lab.tally import fisher
+from dpiprobe.report.matrix_page import page
 from dpiprobe.signature.database import load
 from tests.lab.test_session import alive, descendants
 
@@ -89,6 +90,25 @@ def test_worlds_that_differ_by_more_than_chance_are_told(boxes: Boxes) -> None:
 @pytest.mark.parametrize(("table", "p"), [((3, 3, 0, 3), 0.1), ((8, 10, 1, 10), 0.005477), ((5, 5, 5, 5), 1.0), ((1, 10, 11, 14), 0.002759)])
 def test_the_exact_test_is_fishers(table: tuple[int, int, int, int], p: float) -> None:
     assert fisher(*table) == pytest.approx(p, rel=0.01)
+
+
+def test_the_page_shows_both_worlds_what_failed_and_real_software(boxes: Boxes) -> None:
+    record = MatrixRecord(boxes, 1, None)
+    record.virtual.take(result("blocked"))
+    record.real = World(3)
+    program = Result("software", "real-tcpkill", "plain", 1, View("blocked", "rst.on-path", "tcpkill", None, grade="exact"), View("ok", None, None, None))
+    for one in (result("blocked"), program, Failed("box", "tcpkill", "plain", 2, "no <room>")):
+        record.real.take(one)
+    text = page(record.data(complete=True))
+    assert "2 runs of 3" in text
+    assert "no &lt;room&gt;" in text
+    assert "<td>1: 1 blocked rst.on-path tcpkill</td>" in text
+
+
+def test_real_software_is_judged_by_what_it_is(boxes: Boxes) -> None:
+    for task in in_namespaces.software(2, 1):
+        assert boxes.truths[task.name].techniques
+        assert task.kind == "software"
 
 
 def test_innocents_of_the_sample_fail_in_many_ways(boxes: Boxes) -> None:
