@@ -48,7 +48,9 @@ def extract(sources: tuple[str, ...], flows: tuple[int, ...], names: tuple[str, 
             if (flows and sent.flow not in flows) or (names and not _asks(told["server_name"], names)):
                 continue
             kept.append(sent)
-            if as_json or not sys.stdout.isatty():
+            if case is not None:
+                pass  # what is printed is where the case is
+            elif as_json or not sys.stdout.isatty():
                 click.echo(json.dumps(told, ensure_ascii=False))
             else:
                 click.echo(_line(told))
