@@ -76,6 +76,10 @@ def index(signatures: Sequence[Signature]) -> str:
     out = ["# All signatures", "", "Most specific first: the order in which they are asked. How to write one: [signatures.md](../signatures.md).", "",
            "| signature | what | technique | confidence |", "|---|---|---|---|"]  # fmt: skip
     out += [f"| [{s.id}]({s.id}.md) | {s.title} | `{s.technique}` | {'technique' if s.generic else 'device'}, {s.confidence} |" for s in signatures]
+    out += ["", "## Figures without a source", "", "Chosen, heard, or taken from summaries: a signature with one of these never reaches high confidence.", "",
+            "| signature | figures | confidence |", "|---|---|---|"]  # fmt: skip
+    told = sorted((s for s in signatures if s.unverified), key=lambda s: s.id)
+    out += [f"| [{s.id}]({s.id}.md) | {', '.join(f'`{u}`' for u in s.unverified)} | {s.confidence} |" for s in told]
     return "\n".join([*out, "", "*Written by `make docs`.*", ""])
 
 
