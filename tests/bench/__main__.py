@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--quick] [--page docs/performance.md] [--json FILE]`: measure dpiprobe beside the alternatives.
+"""`python -m tests.bench [--quick] [--page docs/performance.md] [--readme README.md] [--json FILE]`: measure dpiprobe beside the alternatives.
 
 A full run takes a quarter of an hour and 8 GB of temporary space and writes the tables into the page; a quick one takes two minutes and prints them.
 """
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="small captures, two rounds; prints, and writes no page")
     parser.add_argument("--page", type=Path, help="the page whose tables are written anew")
+    parser.add_argument("--readme", type=Path, help="the README, whose short table is written anew")
     parser.add_argument("--json", type=Path, dest="kept", help="where all figures are kept")
     parser.add_argument("--parts", default="", help=f"only these, comma between: {', '.join(Session.PARTS)}")
     given = parser.parse_args()
@@ -45,6 +46,8 @@ def main() -> int:
     text = page.tables(figures)
     if given.page and not given.quick:
         page.write(given.page, text)
+    if given.readme and not given.quick and "table" in figures:
+        page.write(given.readme, page.short(figures))
     print(text)
     return 0
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tests.bench.programs import PROGRAMS
+
 BEGIN, END = "<!-- bench: what follows is written by `make bench` -->", "<!-- bench: end -->"
 
 
@@ -42,11 +44,27 @@ def tables(figures: dict[str, Any]) -> str:
     return "\n\n".join([*parts, _wanted(figures)]) + "\n"
 
 
-def _programs(found: dict[str, Any], packets: int) -> str:
-    lines = ["| program | seconds | packets/s | peak MiB | time, dpiprobe = 1 |", "|---|---|---|---|---|"]
+def short(figures: dict[str, Any]) -> str:
+    """The table for the README: one capture, what each program takes of dpiprobe's time."""
+    there, found = figures["machine"], figures["table"]
+    lines = [
+        f"One capture of {figures['packets']['big']:,} packets, a quarter of its flows interfered with; {there['cores']} cores of {there['processor']}, {there['date']}:", "",
+        "| program | does | seconds | peak MiB | time, dpiprobe = 1 |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    does = {program.name: program.does for program in PROGRAMS}
     for name, row in sorted(found.items(), key=lambda item: item[1]["seconds"]):
         mark = "**" if name.startswith("dpiprobe") else ""
-        lines.append(f"| {mark}`{name}`{mark} | {_seconds(row['seconds'])} | {_rate(packets / row['seconds'])} | {row['peak']:.0f} | {row['ratio']:.3g} |")
+        what = does.get(name, "verdicts" + (", a line a flow" if "json" in name else ", a table"))
+        lines.append(f"| {mark}`{name}`{mark} | {what} | {_seconds(row['seconds'])} | {row['peak']:.0f} | {row['ratio']:.3g} |")
+    return "\n".join(lines) + "\n"
+
+
+def _programs(found: dict[str, Any], packets: int) -> str:
+    lines = ["| program | seconds | CPU seconds | packets/s | peak MiB | time, dpiprobe = 1 |", "|---|---|---|---|---|---|"]
+    for name, row in sorted(found.items(), key=lambda item: item[1]["seconds"]):
+        mark = "**" if name.startswith("dpiprobe") else ""
+        took = f"{_seconds(row['seconds'])} | {_seconds(row['cpu'])} | {_rate(packets / row['seconds'])}"
+        lines.append(f"| {mark}`{name}`{mark} | {took} | {row['peak']:.0f} | {row['ratio']:.3g} |")
     return "\n".join(lines)
 
 
@@ -107,8 +125,10 @@ def _wanted(figures: dict[str, Any]) -> str:
 
 
 def write(page: Path, text: str) -> None:
-    """Put the tables into the page, between the marks."""
+    """Put the tables into the page, between the marks; a page without them stays as it is."""
     old = page.read_text()
+    if BEGIN not in old:
+        return
     before, _, rest = old.partition(BEGIN)
     _, _, after = rest.partition(END)
     page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
