@@ -47,8 +47,9 @@ def tables(figures: dict[str, Any]) -> str:
 def short(figures: dict[str, Any]) -> str:
     """The table for the README: one capture, what each program takes of dpiprobe's time."""
     there, found = figures["machine"], figures["table"]
+    machine = f"{there['cores']} cores of {there['processor']}, {there['date']}"
     lines = [
-        f"One capture of {figures['packets']['big']:,} packets, a quarter of its flows interfered with; {there['cores']} cores of {there['processor']}, {there['date']}:", "",
+        f"One capture of {figures['packets']['big']:,} packets, a quarter of its flows interfered with; {machine}:", "",
         "| program | does | seconds | peak MiB | time, dpiprobe = 1 |", "|---|---|---|---|---|",
     ]  # fmt: skip
     does = {program.name: program.does for program in PROGRAMS}
