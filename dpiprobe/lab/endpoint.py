@@ -55,7 +55,7 @@ class Endpoint:
         self.peer_fin: int | None = None
         self.peer_window, self.peer_scale, self.peer_mss = _WINDOW, 0, 536
         self.stamps, self.peer_stamp, self.scaling = False, 0, False
-        self.congestion, self.duplicates, self.recover = _INITIAL_WINDOW, 0, self.iss
+        self.congestion, self.threshold, self.duplicates, self.recover = _INITIAL_WINDOW, 1 << 30, 0, self.iss
         self.repairing = self.timed_out = False  # a loss was noticed: what is missing up to `recover` is sent again, from `cursor` on
         self.cursor = self.iss
         self.selective, self.board = False, selective.Scoreboard()
@@ -127,7 +127,8 @@ class Endpoint:
             return
         self.rto = min(self.rto * 2, _RTO_MOST)
         self.measured = None
-        self.congestion = 2 * MSS
+        recovery.shrink(self)
+        self.congestion = MSS
         self.repairing = self.timed_out = True
         self.recover, self.cursor, self.suspect = self.nxt, self.una, 0
         self.timer = now + self.rto
@@ -198,7 +199,7 @@ class Endpoint:
             self.fin_acked |= self.fin_sent and fresh > taken
             self.una = seen.ack
             self.tries, self.duplicates = 0, 0
-            self.congestion = min(self.congestion + taken, 1 << 20)
+            recovery.grow(self, taken)
             self._measure(now, seen.ack)
             recovery.arm(self, now)
             if self.repairing and segment.after(self.recover, self.una) <= 0:
@@ -210,7 +211,7 @@ class Endpoint:
             if self.duplicates == 3 and not self.repairing:
                 self.measured = None
                 self.repairing, self.recover = True, self.nxt
-                self.congestion = max(2 * MSS, self.congestion // 2)
+                recovery.shrink(self)
                 self._retransmit(now)
         if self.selective:
             recovery.read_board(self, now, moved=fresh > 0)

@@ -41,8 +41,21 @@ def begin(end: Endpoint, now: int) -> None:
     if not end.repairing and end.board.held:
         end.measured = None
         end.repairing, end.recover, end.cursor = True, end.nxt, end.una
-        end.congestion = max(2 * _MSS, end.congestion * 7 // 10)  # RFC 9438 section 4.6
+        shrink(end)
         repair(end, now)
+
+
+def shrink(end: Endpoint) -> None:
+    """A loss: both the congestion window and where slow start ends fall (RFC 9438 section 4.6)."""
+    end.threshold = end.congestion = max(2 * _MSS, end.congestion * 7 // 10)
+
+
+def grow(end: Endpoint, taken: int) -> None:
+    """So many bytes were acknowledged: slow start up to the threshold, one segment a round trip beyond it, nothing while holes are filled."""
+    if end.repairing and not end.timed_out:
+        return
+    more = taken if end.congestion < end.threshold else max(1, _MSS * taken // end.congestion)
+    end.congestion = min(end.congestion + more, 1 << 20)
 
 
 def repair(end: Endpoint, now: int) -> None:
