@@ -44,7 +44,6 @@ soak: $(VENV)/.installed-dev ## the whole matrix, 30,000 innocents, a tenth of i
 bench: $(VENV)/.installed-dev ## dpiprobe beside cat, capinfos, tcptrace, ndpiReader, tshark, dpkt, scapy; writes docs/performance.md (QUICK=1 prints a short one)
 	@mkdir -p build
 	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick,--page docs/performance.md --readme README.md) --json build/bench.json
-	@$(BIN)/python -m tests.bench.hellos
 
 bench-tools: ## as root on Debian: install the programs that bench measures beside
 	apt-get install -y --no-install-recommends coreutils wireshark-common tcptrace libndpi-bin tshark
