@@ -44,6 +44,9 @@ LATER_TRIES = 8
 QUIC_DATAGRAMS = 8
 """Datagrams of a client that its ClientHello is looked for in (post-quantum hellos fill two or three). Policy."""
 
+_RECORDS = (b"\x16", b"\x14", b"\x15", b"\x18")
+"""A ClientHello's stream begins with a handshake record, or with one that is put before it: ChangeCipherSpec, alert, heartbeat."""
+
 
 def find_triggers(
     packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, count: int, known: Sequence[Trigger | None] = ()
@@ -119,7 +122,7 @@ def gather(packets: Packets, row: Ints, slots: Ints, offset: Ints, end: Ints, at
 
 def read_trigger(stream: bytes) -> tuple[Trigger, int] | None:
     """The trigger at the start of a client's stream and its length in bytes; None where there is neither hello nor request."""
-    if stream[:1] == b"\x16":
+    if stream[:1] in _RECORDS:
         hello = tls_hello.parse(stream)
         if hello is None:
             return None
