@@ -5,7 +5,7 @@ No I/O, clock or randomness in here: the same packets, plan and signatures give 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from dpiprobe.signature.second_pass import settle as settle_claims
 from dpiprobe.verdict.both_ends import compare_ends
 from dpiprobe.verdict.comparison import context_of
 from dpiprobe.verdict.control import Controls, choose_controls
+from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.judge import Judge
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.names import NameJudgement
@@ -55,19 +56,22 @@ class Explanation:
 
 
 def explain(
-    capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (), server_side: Capture | None = None
-) -> Explanation:
+    capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (), server_side: Capture | None = None,
+    expected: Sequence[Expected] = (),
+) -> Explanation:  # fmt: skip
     """Explain one capture.
 
-    plan: says which flow was which trial; where none is given, the one in the capture's comments
+    plan: says which flow was which trial; where none is given, the one in the capture's comments · expected: certificates that names are served with
     controls: names that are known to be served at the addresses in the capture · server_side: the same connections as seen at the server
     """
-    return explain_flows(settle(capture.packets), capture, database=database, plan=plan, controls=controls, server_side=server_side)
+    return explain_flows(
+        settle(capture.packets), capture, database=database, plan=plan, controls=controls, server_side=server_side, expected=expected
+    )
 
 
 def explain_flows(
     flows: Flows, capture: Capture, *, database: Database, plan: Plan | None = None, controls: Collection[str] = (),
-    server_side: Capture | None = None, designated: bool | None = None, ledger: Ledger | None = None,
+    server_side: Capture | None = None, designated: bool | None = None, ledger: Ledger | None = None, expected: Sequence[Expected] = (),
 ) -> Explanation:  # fmt: skip
     """Explain flows that are settled: those of a whole capture, or those of some of its clients (see `partition`), where `capture` holds no packets.
 
@@ -85,7 +89,7 @@ def explain_flows(
     far = observe(settle(server_side.packets)) if server_side is not None else None
     ends = compare_ends(observed, far, outcomes) if far is not None else None
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends, ledger)))
-    judge = Judge(observed, outcomes, chosen, matches, ends, views, ledger)
+    judge = Judge(observed, outcomes, chosen, matches, ends, views, ledger, expected)
     judgements = judge.judgements()
     names = group_names(flows, judgements, chosen, planned_names(flows, plan))
     partners = sum(end.partner >= 0 for end in ends.values()) if ends is not None else None

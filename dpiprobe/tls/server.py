@@ -198,6 +198,35 @@ def issuer(der: bytes) -> bytes | None:
     return fields[2] if fields else None
 
 
+def subject(der: bytes) -> bytes | None:
+    """Whom a certificate is for, as the DER bytes of the name; None where it cannot be walked."""
+    fields = _fields(der)
+    return fields[4] if fields else None
+
+
+def dns_names(der: bytes) -> tuple[str, ...]:
+    """Hosts that a certificate is for: dNSName entries (RFC 5280 section 4.2.1.6), else a common name that looks like a host (RFC 6125 section 6.4.4)."""
+    at = der.find(_ALTERNATIVE_NAMES)
+    if at >= 0:
+        value = der.find(b"\x04", at + len(_ALTERNATIVE_NAMES))
+        octets = _element(der, value) if 0 <= value <= at + len(_ALTERNATIVE_NAMES) + 3 else None  # behind `critical`, where it is said
+        names = _element(der, octets[1]) if octets else None
+        found, offset = [], names[1] if names else len(der)
+        while names and offset < names[2] and (item := _element(der, offset)):
+            if item[0] == _DNS_NAME:
+                found.append(der[item[1] : item[2]].decode("ascii", "replace"))
+            offset = item[2]
+        return tuple(found)
+    owner = subject(der) or b""
+    at = owner.rfind(_COMMON_NAME)
+    text = _element(owner, at + len(_COMMON_NAME)) if at >= 0 else None
+    host = owner[text[1] : text[2]].decode("ascii", "replace") if text else ""
+    return (host,) if "." in host and " " not in host else ()
+
+
+_ALTERNATIVE_NAMES, _COMMON_NAME, _DNS_NAME = bytes.fromhex("0603551d11"), bytes.fromhex("0603550403"), 0x82  # RFC 5280 sections 4.2.1.6 and A.1
+
+
 def _fields(der: bytes) -> list[bytes] | None:
     """Serial, signature, issuer, validity and subject of a certificate (RFC 5280 section 4.1), each a DER element."""
     certificate = _element(der, 0)

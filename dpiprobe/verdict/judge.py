@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, UNKNOWN, Flows
 from dpiprobe.observe.build import Observed, server_round_trips
@@ -21,6 +22,7 @@ from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps, standing_resets
 from dpiprobe.verdict.excuse import Excuses
+from dpiprobe.verdict.expected import Expected, shown
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
@@ -51,8 +53,11 @@ class Judge:
         ends: Mapping[int, Ends] | None = None,
         views: Views | None = None,
         ledger: Ledger | None = None,
+        expected: Sequence[Expected] = (),
     ) -> None:
         self.ledger = ledger
+        self.expected = expected
+        self.certificates: dict[int, list[Evidence]] = {}
         self.observed = observed
         self.outcomes = list(outcomes)
         self.controls = controls
@@ -79,6 +84,9 @@ class Judge:
         starts = columns_of(self.observed).first_time.tolist()
         places = [Place(flows, members, self.outcomes, starts) for members in at.values()]
         findings = [[*self._findings(f), *(self.ends[f].evidence if f in self.ends else ())] for f in range(count)]
+        self.certificates = {f: compared for f in range(count) if (compared := self._unexpected_certificate(f))}
+        for f, compared in self.certificates.items():
+            findings[f] += compared
         self._repeated(findings, {f: place for place in places for f in place.members})
         because: dict[int, str] = {}
         for group in names.values():
@@ -169,11 +177,11 @@ class Judge:
             self._clear(judgement, ends.cleared)
         elif proof:
             self._blame(judgement, proof)
-        elif outcome.word == "worked" and self._strange_certificate(f):
+        elif outcome.word == "worked" and (strange := self._strange_certificate(f)) is not None:
             judgement.verdict, judgement.because = "insufficient", "server-or-third-party"
             judgement.technique, judgement.techniques = "mitm", ["mitm"]
             judgement.could_be += ["mitm", "certificates-of-two-authorities"]
-            judgement.reasons.append("the certificate comes from another authority than those of all designated controls at this address")
+            judgement.reasons.append(strange)
         elif outcome.word == "worked":
             judgement.verdict, judgement.confidence = "ok", "medium"
             if kind == QUIC_INITIAL:
@@ -200,9 +208,30 @@ class Judge:
                 judgement.direction = ends.direction
         return judgement
 
-    def _strange_certificate(self, f: int) -> bool:
-        """A signature of interception matched beside designated controls (other names of a foreign capture have authorities of their own)."""
-        return self.controls.designated and any(m.definition.technique == "mitm" and not m.pending for m in self.matches[f])
+    def _unexpected_certificate(self, f: int) -> list[Evidence]:
+        """The certificate is of another authority than the one that the caller says this name has; not where the server's capture holds this very
+        connection: then it served it."""
+        told = shown(self.observed, f, self.expected) if self.expected and self.outcomes[f].word == "worked" else None
+        if told is None:
+            return []
+        word, der = told
+        reason = f"the certificate (SHA-256 {sha256(der).hexdigest()[:16]}...) is " + {
+            "same": "the expected one", "reissued": "not the expected one; the authority may be the same",
+            "differs": "none of those expected, and from another authority",
+        }[word]  # fmt: skip
+        served = f in self.ends and self.ends[f].partner >= 0
+        kind = "expected-certificate" if word == "same" else "unexpected-certificate"
+        return [Evidence(kind, "mitm", [self.view(f).answer], reason, word == "differs" and not served)]
+
+    def _strange_certificate(self, f: int) -> str | None:
+        """Why the certificate is odd though nothing is proven: it is not what was expected, or a signature of interception matched beside designated
+        controls (other names of a foreign capture have authorities of their own)."""
+        expected = {e.kind: e.reason for e in self.certificates.get(f, ())}
+        if expected:
+            return expected.get("unexpected-certificate")
+        if self.controls.designated and any(m.definition.technique == "mitm" and not m.pending for m in self.matches[f]):
+            return "the certificate comes from another authority than those of all designated controls at this address"
+        return None
 
     def _clear(self, judgement: Judgement, reason: str) -> None:
         """The server's own capture shows that the server ended it: whatever looked strange from one end is explained."""
@@ -254,6 +283,8 @@ class Judge:
             judgement.outcome = "page"
         intercepted = judgement.technique.startswith("mitm")
         worked = outcome.word == "worked" and not believed and not intercepted
+        if any(e.kind == "unexpected-certificate" for e in proof):
+            judgement.could_be += ["consented-inspection", "captive-portal"]
         if outcome.word == "unseen":
             judgement.verdict, judgement.because = "insufficient", outcome.because or "truncated"
             return
