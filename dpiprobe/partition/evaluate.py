@@ -16,6 +16,7 @@ from dpiprobe.plan.plan import Plan
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
+from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.names import Trials
 from dpiprobe.verdict.records import flow_record, gather_names
 
@@ -26,7 +27,7 @@ Key = tuple[str, str | None, str]
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What decides what is said. `plan`: read from the capture's comments once · `designated`: whether a plan or the caller fixes controls
-    lines: flow records are wanted as lines; else only what a summary shows · interesting: none of flows that are ok"""
+    lines: flow records are wanted as lines; else only what a summary shows · interesting: none of flows that are ok · expected: certificates"""
 
     database: Database
     plan: Plan | None = None
@@ -34,6 +35,7 @@ class Settings:
     designated: bool = False
     lines: bool = True
     interesting: bool = False
+    expected: tuple[Expected, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
         return said
     explanation = explain_flows(
         flows, replace(parts.capture, comments=[]), database=settings.database, plan=settings.plan, controls=settings.controls,
-        designated=settings.designated, ledger=said.ledger,
+        designated=settings.designated, ledger=said.ledger, expected=settings.expected,
     )  # fmt: skip
     name = parts.capture.name
     told: set[tuple[int, int, str | None, str]] = set()
