@@ -110,10 +110,10 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int] | None:
     return int.from_bytes(data[offset:end], "big") & (1 << (8 * (end - offset) - 2)) - 1, end
 
 
-def write_varint(value: int) -> bytes:
-    """The shortest variable-length integer (RFC 9000 section 16)."""
+def write_varint(value: int, width: int = 1) -> bytes:
+    """The shortest variable-length integer of at least `width` bytes (RFC 9000 section 16: it need not be the shortest)."""
     for bits, size in ((6, 1), (14, 2), (30, 4), (62, 8)):
-        if 0 <= value < 1 << bits:
+        if 0 <= value < 1 << bits and size >= width:
             return (value | (size.bit_length() - 1) << (8 * size - 2)).to_bytes(size, "big")
     raise UsageError(f"{value} does not fit into a QUIC integer; use at most 2^62 - 1")
 

@@ -90,10 +90,11 @@ def decrypt_initial(datagram: bytes, header: LongHeader, keys: Keys) -> bytes | 
 
 
 def build_initial(frames: bytes, dcid: bytes, *, scid: bytes = b"", token: bytes = b"", version: int = V1, number: int = 0,
-                  keys: Keys | None = None, size: int = 1200, number_length: int = 4) -> bytes:  # fmt: skip
+                  keys: Keys | None = None, size: int = 1200, number_length: int = 4, length_width: int = 2) -> bytes:  # fmt: skip
     """One protected Initial packet that carries these frames, padded to `size` bytes (RFC 9000 section 14.1 asks a client for 1200).
 
-    `keys`: None makes the client's from `dcid`; give them where `dcid` is not the first one. EnvironmentError_ without `cryptography`."""
+    `keys`: None makes the client's from `dcid`; give them where `dcid` is not the first one. `length_width`: bytes that the length field takes
+    (ngtcp2 writes four). EnvironmentError_ without `cryptography`."""
     try:
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -103,11 +104,11 @@ def build_initial(frames: bytes, dcid: bytes, *, scid: bytes = b"", token: bytes
     first = 0xC0 | initial_type_bits(version) << 4 | number_length - 1
     head = bytes((first,)) + version.to_bytes(4, "big") + bytes((len(dcid),)) + dcid + bytes((len(scid),)) + scid
     head += write_varint(len(token)) + token
-    overhead = len(head) + 2 + number_length + 16
-    payload = frames + bytes(max(size - overhead - len(frames), 4 - number_length, 0))
+    overhead = len(head) + length_width + number_length + 16
+    payload = frames + bytes(max(size - overhead - len(frames), 4 - number_length - len(frames), 0))
     packet_number = number.to_bytes(number_length, "big")
     length = number_length + len(payload) + 16
-    head += (0x4000 | length).to_bytes(2, "big")
+    head += write_varint(length, length_width)
     nonce = (int.from_bytes(keys.iv, "big") ^ number).to_bytes(12, "big")
     sealed = AESGCM(keys.key).encrypt(nonce, payload, head + packet_number)
     sample = (packet_number + sealed)[4:20]
