@@ -2,9 +2,9 @@
 
 Rules of this file:
 - The keeper is an ordinary user of `session.Lab`; when it ends, however it ends, its lab goes with it.
-- Its door is a Unix socket in a folder that only this user can enter; who opens it is checked by uid (SO_PEERCRED).
-  Messages are JSON, standard streams go as descriptors. What goes wrong later is in the log beside the door.
-- One standing lab a name. A door whose keeper has gone is removed when the next lab of that name is made.
+- Its door is a Unix socket with an abstract name (unix(7)): it is in no folder and ends with the keeper, so nothing is left, also after SIGKILL.
+  Who knocks and who answers are checked by uid (SO_PEERCRED), on both sides. Messages are JSON, standard streams go as descriptors.
+- One standing lab a name, of each user.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -33,17 +32,11 @@ _MESSAGE = 1 << 18
 _PATIENCE = 20.0
 
 
-def door(name: str) -> Path:
-    """Where the socket of a standing lab is: under XDG_RUNTIME_DIR, else in a private folder below the temporary one."""
+def door(name: str) -> str:
+    """The abstract address of a standing lab's socket; UsageError where the name cannot be one."""
     if not name or not name.replace("-", "").replace("_", "").isalnum() or len(name) > 40:
         raise UsageError(f"{name!r} cannot name a lab; use letters, digits, - and _")
-    base = os.environ.get("XDG_RUNTIME_DIR") or ""
-    folder = Path(base) / "dpiprobe" if base.startswith("/") and os.access(base, os.W_OK) else Path(tempfile.gettempdir()) / f"dpiprobe-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    owner = folder.lstat()
-    if owner.st_uid != os.getuid() or owner.st_mode & 0o77:
-        raise EnvironmentError_(f"{folder} is not a private folder of this user; remove it")
-    return folder / f"lab-{name}.socket"
+    return f"\0dpiprobe-lab-{os.getuid()}-{name}"
 
 
 def up(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,19 +44,21 @@ def up(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UsageError where one of that name stands already, EnvironmentError_ where none can be made.
     """
-    path = door(name)
-    if _answers(path):
+    if _answers(name):
         raise UsageError(f"a lab named {name!r} is up; take it down first with `dpiprobe lab down --name {name}`, or choose another --name")
-    path.unlink(missing_ok=True)
-    with path.with_suffix(".log").open("wb") as log:
+    said = os.memfd_create("said")
+    try:
         keeper = subprocess.Popen(
-            [sys.executable, "-c", _START, str(path), json.dumps(dict(options))],
-            env=package_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True,
+            [sys.executable, "-c", _START, name, json.dumps(dict(options))],
+            env=package_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True, text=True,
         )  # fmt: skip
-    assert keeper.stdout is not None
-    with keeper.stdout:
-        line = keeper.stdout.readline()
-    told: dict[str, Any] = json.loads(line) if line else {"error": f"its keeper ended at once; {path.with_suffix('.log')} says why"}
+        assert keeper.stdout is not None
+        with keeper.stdout:
+            line = keeper.stdout.readline()
+        last = os.pread(said, 1 << 16, 0).decode("utf-8", "replace").strip().rpartition("\n")[2]
+    finally:
+        os.close(said)
+    told: dict[str, Any] = json.loads(line) if line else {"error": f"its keeper ended at once ({last or 'without a word'}); try `dpiprobe lab run` to see more"}
     if "error" in told:
         raise (UsageError if told.get("usage") else EnvironmentError_)(told["error"])
     return told
@@ -94,42 +89,61 @@ def down(name: str) -> None:
         with contextlib.suppress(OSError):
             line.recv(_MESSAGE)
     deadline = time.monotonic() + _PATIENCE
-    while door(name).exists() and time.monotonic() < deadline:
+    while _answers(name) and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
 def describe(name: str) -> dict[str, Any] | None:
     """What a standing lab says of itself, None where there is none."""
-    if not _answers(door(name)):
+    line = _connect(name)
+    if line is None:
         return None
-    with _knock(name) as line:
-        line.send(b'{"op": "describe"}')
-        told: dict[str, Any] = json.loads(line.recv(_MESSAGE))
+    with line:
+        try:
+            line.send(b'{"op": "describe"}')
+            told: dict[str, Any] | None = json.loads(line.recv(_MESSAGE) or b"null")
+        except OSError:
+            return None  # it is going down just now
     return told
 
 
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
-        try:
-            line.connect(str(path))
-        except OSError:
-            return False
-    return True
+def _connect(name: str) -> socket.socket | None:
+    """A line to the keeper of that name, None where nobody of this user answers."""
+    line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        line.connect(door(name))
+    except OSError:
+        line.close()
+        return None
+    if _uid(line) != os.getuid():
+        line.close()
+        return None
+    return line
+
+
+def _uid(line: socket.socket) -> int:
+    """Whose process is at the other end."""
+    uid: int = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    return uid
+
+
+def _answers(name: str) -> bool:
+    line = _connect(name)
+    if line is not None:
+        line.close()
+    return line is not None
 
 
 def _knock(name: str) -> socket.socket:
-    line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        line.connect(str(door(name)))
-    except OSError:
-        line.close()
-        raise UsageError(f"there is no lab named {name!r}; stand one up with `dpiprobe lab up`") from None
+    line = _connect(name)
+    if line is None:
+        raise UsageError(f"there is no lab named {name!r}; stand one up with `dpiprobe lab up`")
     return line
 
 
 def keep() -> None:
-    """Entry of the keeper: arguments are the door and the lab's options. It says in one line on stdout how it went, then serves."""
-    path, options = Path(sys.argv[1]), json.loads(sys.argv[2])
+    """Entry of the keeper: arguments are the lab's name and options. It says in one line on stdout how it went, then serves."""
+    name, options = sys.argv[1], json.loads(sys.argv[2])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if options.get("delay") is not None:
         options["delay"] = tuple(options["delay"])
@@ -140,7 +154,7 @@ def keep() -> None:
         return
     try:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(str(path))
+        listener.bind(door(name))
         listener.listen(16)
         keeper = _Keeper(lab, {"box": options.get("box"), "server": lab.server, "client": lab.client, "pid": os.getpid(), "seed": lab.seed, **lab.environment})
         print(json.dumps(keeper.told), flush=True)
@@ -149,8 +163,6 @@ def keep() -> None:
         keeper.serve(listener)
     finally:
         lab.close()
-        path.with_suffix(".log").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
 
 
 class _Keeper:
@@ -167,8 +179,7 @@ class _Keeper:
                 line, _ = listener.accept()
             except TimeoutError:
                 continue
-            uid = struct.unpack("3i", line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
-            if uid != os.getuid():
+            if _uid(line) != os.getuid():
                 line.close()
                 continue
             threading.Thread(target=self._guest, args=(line,), daemon=True).start()

@@ -51,18 +51,19 @@ def test_this_program_is_found_inside_also_where_its_venv_is_not_active() -> Non
 
 @pytest.mark.usefixtures("lab_here")
 def test_a_lab_stays_up_between_commands_and_goes_down(tmp_path: Path) -> None:
-    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
-    assert dpiprobe("lab", "up", "none", **env).returncode == 0
+    env = {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    name = ("--name", f"test-{os.getpid()}")
+    assert dpiprobe("lab", "up", "none", *name, **env).returncode == 0
     try:
-        again = dpiprobe("lab", "up", "none", **env)
-        assert (again.returncode, "is up" in again.stderr, "`dpiprobe lab down --name lab`" in again.stderr) == (2, True, True)
-        done = dpiprobe("lab", "exec", "server", "--", "sh", "-c", "cat /proc/sys/net/ipv4/ip_forward; exit 3", **env)
+        again = dpiprobe("lab", "up", "none", *name, **env)
+        assert (again.returncode, "is up" in again.stderr, f"`dpiprobe lab down {' '.join(name)}`" in again.stderr) == (2, True, True)
+        done = dpiprobe("lab", "exec", *name, "server", "--", "sh", "-c", "cat /proc/sys/net/ipv4/ip_forward; exit 3", **env)
         assert (done.returncode, done.stdout) == (3, "0\n")
-        assert dpiprobe("lab", "exec", "r1", "--", "cat", "/proc/sys/net/ipv4/ip_forward", **env).stdout == "1\n"
+        assert dpiprobe("lab", "exec", *name, "r1", "--", "cat", "/proc/sys/net/ipv4/ip_forward", **env).stdout == "1\n"
     finally:
-        assert dpiprobe("lab", "down", **env).returncode == 0
-    assert dpiprobe("lab", "down", **env).returncode == 2
-    assert list((tmp_path / "dpiprobe").iterdir()) == []
+        assert dpiprobe("lab", "down", *name, **env).returncode == 0
+    assert dpiprobe("lab", "down", *name, **env).returncode == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("words", "code", "says"), [
