@@ -33,6 +33,7 @@ if TYPE_CHECKING:
               help="Seconds to wait out a punishment, where a control fails after a test; 0 never waits.")  # fmt: skip
 @click.option("--handshake/--hello", default=False, help="Complete the TLS handshake, or send a crafted ClientHello alone (the default).")
 @click.option("--get", metavar="PATH", help="With --handshake: fetch this page too (at most 1 MiB), to see throttling.")
+@click.option("--client-certificate", metavar="CN", help="With --handshake: a certificate of this common name for a server that asks for one; TLS 1.2.")
 @click.option("--client", default="builtin", show_default=True, metavar="CLIENT", help="Whose ClientHello; 'dpiprobe hello list' prints them.")
 @click.option("--vary", multiple=True, metavar="VARIATION", help="Vary the hello, of controls too; 'dpiprobe hello list' prints them. May be repeated.")
 @click.option("--seed", type=int, help="Decides order, random names and hellos; drawn and recorded where it is not given.")
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 def probe(
     ctx: click.Context, server: str, names: tuple[str, ...], control: str | None, repetitions: int, port: int, version: int | None,
     interface: str | None, rate: float, timeout: float, wait: float, handshake: bool, get: str | None,
-    client: str, vary: tuple[str, ...], seed: int | None, vantage: str | None,
+    client_certificate: str | None, client: str, vary: tuple[str, ...], seed: int | None, vantage: str | None,
     contact: str | None, signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Probe one server with names and controls, record every packet, and say what happens to each name.
@@ -77,6 +78,7 @@ def probe(
     plan = design(
         target.endpoint, names, control=control, repetitions=repetitions, seed=secrets.randbits(32) if seed is None else seed,
         target=server, way="handshake" if handshake else "hello", get=get, pace=pace, client=client, vary=vary,
+        client_certificate=client_certificate,
     )  # fmt: skip
     carry_out(ctx, plan, target, interface=interface, vantage=vantage, contact=contact, signatures=signatures, out=out, dry_run=dry_run, as_json=as_json)
 
@@ -157,7 +159,7 @@ def _count(plan: Plan) -> int:
 def _hello_of(plan: Plan) -> str:
     """Whose hello, and how varied, where that is not the usual one."""
     settings = plan.trials[0].settings
-    told = [f"{key} {settings[key]}" for key in ("client", "vary") if settings.get(key)]
+    told = [f"{key} {settings[key]}" for key in ("client", "vary", "client_certificate") if settings.get(key)]
     return f", {', '.join(told)}" if told else ""
 
 

@@ -24,6 +24,7 @@ from dpiprobe.tls.recipe import BUILTIN, Recipe
 MOST_TRIALS = 1500
 """A plan holds one source port and one descriptor a trial, and two instructions a trial in the capture filter (the kernel takes 4096)."""
 
+_LONGEST_COMMON_NAME = 64  # RFC 5280 appendix A.1: ub-common-name
 _LONGEST_NAME, _LONGEST_LABEL = 253, 63  # RFC 1035 section 2.3.4, less the length byte and the root
 
 
@@ -40,12 +41,14 @@ def design(
     pace: Pace | None = None,
     client: str = BUILTIN,
     vary: Sequence[str] = (),
+    client_certificate: str | None = None,
 ) -> Plan:
     """Lay out a run against one endpoint (`address:port`).
 
     names: the names in question · control: a name known to be served there, or None (the random names are then the only controls)
     seed: any integer · way, get: see `Plan`
-    client, vary: whose hello, and how varied (`tls.recipe.Recipe`); both need the way `hello`. Raises UsageError for what cannot be meant.
+    client, vary: whose hello, and how varied (`tls.recipe.Recipe`); both need the way `hello`
+    client_certificate: common name of a certificate for a server that asks for one; needs the way `handshake`. Raises UsageError for what cannot be meant.
     """
     names = [checked_name(name) for name in names]
     control = checked_name(control) if control is not None else None
@@ -61,6 +64,8 @@ def design(
     if slots > MOST_TRIALS:
         raise UsageError(f"{slots} connections are more than one run takes ({MOST_TRIALS}); give fewer names or repetitions")
     asked = _asked_hello([*names, *((control,) if control is not None else ())], client, vary, way)
+    if client_certificate is not None:
+        asked["client_certificate"] = _checked_common_name(client_certificate, way)
     rng = random.Random(seed)
     room = max(len(name) for name in (*names, control or ""))
     seeds = {name: rng.getrandbits(48) for name in names}
@@ -116,6 +121,14 @@ def _asked_hello(names: Sequence[str], client: str, vary: Sequence[str], way: Wa
             odd = next(text for text in vary if not Recipe(client, name, [text]).make().sending.in_order)
             raise UsageError(f"{odd} needs a sender of raw packets, which a live run is not; choose another, or build it with hello build --pcap")
     return {**({"client": client} if client != BUILTIN else {}), **({"vary": shlex.join(vary)} if vary else {})}
+
+
+def _checked_common_name(text: str, way: Way) -> str:
+    if way != "handshake":
+        raise UsageError("a client certificate is part of a whole handshake; add --handshake")
+    if not 1 <= len(text) <= _LONGEST_COMMON_NAME or not text.isprintable():
+        raise UsageError(f"{text!r} is no common name of a certificate; give 1 to {_LONGEST_COMMON_NAME} printable characters")
+    return text
 
 
 def checked_name(name: str) -> str:

@@ -63,7 +63,7 @@ class Trial:
     """One connection that the plan intends. `client` is the reserved source endpoint, `start_ns` the wall clock when it began
     (ns since 1970); both are None until known. `settings` is what the engine needs besides: `pair` (trials of one number are meant to
     be compared, their hellos are alike but for the name), `hello_seed`, `name_room` (length of the longest name), `client` and `vary` (whose hello, and
-    how varied; words as a shell reads them), `spare` (run only where
+    how varied; words as a shell reads them), `client_certificate` (its common name), `spare` (run only where
     the control before it failed after a test)."""
 
     number: int

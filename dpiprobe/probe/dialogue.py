@@ -15,6 +15,7 @@ from typing import Any
 
 from dpiprobe.plan.plan import Plan, Trial
 from dpiprobe.plan.replayed import recorded_in, sending_of
+from dpiprobe.probe.client_certificate import present
 from dpiprobe.probe.machine import Dialogue
 from dpiprobe.tls.craft import BROWSER_ALPN
 from dpiprobe.tls.recipe import BUILTIN, Recipe
@@ -28,7 +29,8 @@ def dialogue_of(plan: Plan, trial: Trial) -> Dialogue:
     """What this trial says."""
     if plan.way == "hello":
         return HelloDialogue(crafted_sending(plan, trial))
-    return HandshakeDialogue(trial.name, plan.get)
+    certificate = trial.settings.get("client_certificate")
+    return HandshakeDialogue(trial.name, plan.get, certificate=str(certificate) if certificate is not None else None)
 
 
 def crafted_hello(plan: Plan, trial: Trial) -> bytes:
@@ -82,14 +84,17 @@ class HelloDialogue:
 
 
 class HandshakeDialogue:
-    """A TLS handshake by the machine's TLS library, and one HTTP/1.1 request where a path is asked for."""
+    """A TLS handshake by the machine's TLS library, and one HTTP/1.1 request where a path is asked for. certificate: the common name of a client
+    certificate that a server is given which asks for one; the handshake is held to TLS 1.2 then."""
 
-    def __init__(self, name: str, path: str | None = None, most_body: int = MOST_BODY) -> None:
+    def __init__(self, name: str, path: str | None = None, most_body: int = MOST_BODY, certificate: str | None = None) -> None:
         self.done = False
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["http/1.1"] if path is not None else [p.decode() for p in BROWSER_ALPN])
+        if certificate is not None:
+            present(context, certificate)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out, server_hostname=name)
         self._name, self._path, self._most_body = name, path, most_body

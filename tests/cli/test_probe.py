@@ -113,6 +113,37 @@ def dpiprobe(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "dpiprobe", *arguments], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
+def test_a_varied_run_says_so_and_its_plan_carries_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    vary = ["--vary", "record-at-midsld", "--vary", "name-pad-0-0:before=2;after=0;fill=-"]
+    assert main.run(["probe", "127.0.0.1", *NAMES, *vary, "--dry-run"]) == 0
+    assert "vary record-at-midsld 'name-pad-0-0:before=2;after=0;fill=-'" in capsys.readouterr().out
+    assert main.run(["probe", "127.0.0.1", *NAMES, *vary, "--dry-run", "--json"]) == 0
+    plan = read_plan(capsys.readouterr().out)
+    assert {trial.settings["vary"] for trial in plan.trials} == {"record-at-midsld 'name-pad-0-0:before=2;after=0;fill=-'"}
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [(["--vary", "name-uper"], "did you mean"), (["--vary", "disorder-midsld"], "raw packets"), (["--vary", "cut-1", "--handshake"], "--hello"),
+     (["--client", "no-such"], "no client"), (["--vary", "name-parent"], "no subdomain"), (["--client-certificate", "XXXX"], "--handshake")],
+)  # fmt: skip
+def test_a_hello_that_cannot_be_sent_is_refused_before_anything_is(more: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["probe", "127.0.0.1", *NAMES, *more]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and says in err and err.count("\n") == 1
+
+
+@needs_privilege
+def test_a_varied_run_sends_what_was_asked_for(tmp_path: Path) -> None:
+    with serving(serves()) as port:
+        done = dpiprobe("probe", f"127.0.0.1:{port}", *NAMES, "--vary", "record-3-segments", "-o", str(tmp_path / "run"), "--json")
+    assert done.returncode == 0, done.stderr
+    packets = read_capture(str(tmp_path / "run" / "capture.pcapng")).packets
+    sizes = [int(n) for n, port_ in zip(packets.payload_length, packets.destination_port, strict=True) if int(port_) == port and int(n) > 0]
+    assert sizes[:2] == [69, 100]  # records of 64 and 95 bytes with their headers
+    assert all(json.loads(line)["verdict"] == "ok" for line in done.stdout.splitlines() if json.loads(line)["kind"] == "name")
+
+
 @needs_privilege
 def test_a_run_is_explained_as_analyze_explains_its_capture(tmp_path: Path) -> None:
     with serving(serves()) as port:

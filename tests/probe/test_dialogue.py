@@ -10,7 +10,7 @@ import pytest
 from dpiprobe.errors import UsageError
 from dpiprobe.plan.design import design
 from dpiprobe.plan.plan import read_plan
-from dpiprobe.probe.dialogue import HandshakeDialogue, HelloDialogue, crafted_hello, crafted_sending
+from dpiprobe.probe.dialogue import HandshakeDialogue, HelloDialogue, crafted_hello, crafted_sending, dialogue_of
 from dpiprobe.tls.hello import parse
 from dpiprobe.tls.recipe import BUILTIN, Recipe, client_names, template
 from dpiprobe.tls.vary.catalogue import CATALOGUE
@@ -155,3 +155,29 @@ def test_a_close_in_the_middle_ends_the_handshake() -> None:
     dialogue.receive(b"")
     assert dialogue.done
     assert dialogue.account()["answer"] is None
+
+
+@pytest.mark.parametrize("name", ["www.test.com", "XXXX", "www.pornhub.com"])
+def test_a_client_certificate_crosses_in_clear_where_the_server_asks(name: str) -> None:
+    """CenFuzz's three names. The server asks and trusts nobody; what the client sends is looked at, not whether it is believed."""
+    pytest.importorskip("cryptography")
+    plan = design(SERVER, ["served.example"], control=None, repetitions=1, seed=3, way="handshake", client_certificate=name)
+    dialogue = dialogue_of(plan, plan.trials[0])
+    context = server_context()
+    context.verify_mode = ssl.CERT_OPTIONAL
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(incoming, outgoing, server_side=True)
+    opened = dialogue.open()
+    assert isinstance(opened, bytes)
+    incoming.write(opened)
+    with pytest.raises(ssl.SSLWantReadError):
+        server.do_handshake()
+    reply = dialogue.receive(outgoing.read())
+    assert (reply[0], reply[5]) == (22, 11)  # a handshake record that begins with Certificate
+    assert b"\x0c" + bytes((len(name),)) + name.encode() in reply  # UTF8String
+
+
+def test_a_client_certificate_needs_a_handshake_and_a_name() -> None:
+    for way, name, word in (("hello", "XXXX", "--handshake"), ("handshake", "", "common name"), ("handshake", "x" * 65, "common name")):
+        with pytest.raises(UsageError, match=word):
+            design(SERVER, ["served.example"], control=None, repetitions=1, seed=3, way=way, client_certificate=name)  # type: ignore[arg-type]
