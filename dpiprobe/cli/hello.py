@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 FORMS = ("hex", "raw", "pcap", "json")
 
 
+def complete_variation(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of variations for the shell."""
+    from dpiprobe.tls.vary.catalogue import CATALOGUE
+
+    return [name for name in CATALOGUE if name.startswith(incomplete)]
+
+
+def complete_client(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of clients for the shell."""
+    from dpiprobe.tls.recipe import client_names
+
+    return [name for name in client_names() if name.startswith(incomplete)]
+
+
 class HelloGroup(click.Group):
     """The commands of this file, and `extract` where its file is there."""
 
@@ -50,8 +64,10 @@ def hello() -> None:
 
 @hello.command()
 @click.option("--name", metavar="NAME", help="The server name, case and all; \\xHH for a byte that is no text. Without it: no server_name extension.")
-@click.option("--client", default=None, metavar="CLIENT", help="Whose hello; 'dpiprobe hello list' prints them. builtin where not given.")
-@click.option("--vary", "vary", multiple=True, metavar="VARIATION", help="A variation, or NAME:key=value;key=value. May be repeated.")
+@click.option("--client", default=None, metavar="CLIENT", shell_complete=complete_client,
+              help="Whose hello; 'dpiprobe hello list' prints them. builtin where not given.")  # fmt: skip
+@click.option("--vary", "vary", multiple=True, metavar="VARIATION", shell_complete=complete_variation,
+              help="A variation, or NAME:key=value;key=value. May be repeated.")  # fmt: skip
 @click.option("--from", "source", metavar="FILE", help="Vary this hello (hex, raw, capture or JSON) instead of a client's; --name replaces its name.")
 @click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Decides every byte that looks random.")
 @click.option("--twin", is_flag=True, help="The innocuous twin instead: another name, same length, segments and checksum sums.")

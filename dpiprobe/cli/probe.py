@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dpiprobe.cli.hello import complete_client, complete_variation
 from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import Voice, voice
 from dpiprobe.errors import UsageError
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
 @click.option("--handshake/--hello", default=False, help="Complete the TLS handshake, or send a crafted ClientHello alone (the default).")
 @click.option("--get", metavar="PATH", help="With --handshake: fetch this page too (at most 1 MiB), to see throttling.")
 @click.option("--client-certificate", metavar="CN", help="With --handshake: a certificate of this common name for a server that asks for one; TLS 1.2.")
-@click.option("--client", default="builtin", show_default=True, metavar="CLIENT", help="Whose ClientHello; 'dpiprobe hello list' prints them.")
-@click.option("--vary", multiple=True, metavar="VARIATION", help="Vary the hello, of controls too; 'dpiprobe hello list' prints them. May be repeated.")
+@click.option("--client", default="builtin", show_default=True, metavar="CLIENT", shell_complete=complete_client,
+              help="Whose ClientHello; 'dpiprobe hello list' prints them.")  # fmt: skip
+@click.option("--vary", multiple=True, metavar="VARIATION", shell_complete=complete_variation,
+              help="Vary the hello, of controls too; 'dpiprobe hello list' prints them. May be repeated.")  # fmt: skip
 @click.option("--seed", type=int, help="Decides order, random names and hellos; drawn and recorded where it is not given.")
 @click.option("--vantage", metavar="TEXT", help="Where this machine stands, for the record (network, place).")
 @click.option("--contact", metavar="TEXT", help="An address to write to about this run, for the record.")

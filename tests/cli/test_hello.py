@@ -164,6 +164,18 @@ def test_list_with_words(capfdbinary: Output) -> None:
     assert found and all(name.startswith("stuff-") for name in found)
 
 
+def test_the_shell_completes_names() -> None:
+    import click
+    from click.shell_completion import ShellComplete
+
+    from dpiprobe.cli.hello import hello as group
+
+    for arguments, incomplete, wanted in (["build", "--vary"], "record-at-mid", "record-at-midsld"), (["build", "--client"], "buil", "builtin"):
+        found = ShellComplete(group, {}, "hello", "_X").get_completions(arguments, incomplete)
+        assert wanted in [item.value for item in found]
+    assert isinstance(group, click.Group)
+
+
 # ---- what cannot be meant
 
 

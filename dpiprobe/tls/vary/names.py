@@ -41,6 +41,14 @@ def pad(hello: ClientHello, before: int, after: int, fill: str) -> ClientHello:
     return with_name(hello, raw_name(fill) * before + name_of(hello) + raw_name(fill) * after)
 
 
+def pad_drawn(hello: ClientHello, most: int, fill: str) -> ClientHello:
+    """`fill` before and after the name, 0 to `most` times each, drawn from the hello's random (CenFuzz's random mode)."""
+    if not 0 <= most <= 255:
+        raise UsageError(f"{most} times are not drawn; give most=0 to 255")
+    before, after = shake_256(b"pad" + hello.random).digest(2)
+    return pad(hello, before % (most + 1), after % (most + 1), fill)
+
+
 def glue(hello: ClientHello, before: str, after: str) -> ClientHello:
     """Text before and after the name."""
     return with_name(hello, raw_name(before) + name_of(hello) + raw_name(after))
@@ -214,6 +222,7 @@ def _of(name: str, tests: str, make: Callable[..., ClientHello], source: str = "
 VARIATIONS: tuple[Variation, ...] = (
     *(_of(f"pad-{i}-{j}", f"Does a filter still find the name with {i} stars before and {j} behind it?", pad, "CenFuzz 1", before=i, after=j, fill="*")
       for i in range(3) for j in range(3)),
+    _of("pad-drawn", "Does a filter still find the name with 0 to 4 stars before and behind it?", pad_drawn, "CenFuzz 1, random mode", most=4, fill="*"),
     _of("stars-before", "Is the name matched as a suffix, behind five stars?", pad, "CenDPI", before=5, after=0, fill="*"),
     _of("stars-after", "Is the name matched as a prefix, before five stars?", pad, "CenDPI", before=0, after=5, fill="*"),
     _of("spaces-before", "Are spaces before the name stripped before it is matched?", pad, "CenDPI", before=5, after=0, fill=" "),

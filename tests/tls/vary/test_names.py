@@ -76,7 +76,7 @@ EXPECTED: dict[str, bytes] = {
     "name-url": named(b"https://www.blocked.example/"),
 }  # fmt: skip
 
-DRAWN = {"name-random-case", "name-related", "name-unrelated", "name-long-300", "name-long-1500", "name-long-17000", "name-long-label"}
+DRAWN = {"name-random-case", "name-pad-drawn", "name-related", "name-unrelated", "name-long-300", "name-long-1500", "name-long-17000", "name-long-label"}
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -97,6 +97,13 @@ def test_random_case() -> None:
     name = drawn("name-random-case")
     assert name.lower() == NAME
     assert name not in (NAME, NAME.upper())
+
+
+def test_drawn_padding() -> None:
+    name = drawn("name-pad-drawn")
+    assert name.strip(b"*") == NAME
+    before = name.index(b"w")
+    assert before <= 4 and len(name) - len(NAME) - before <= 4
 
 
 def test_related_names_share_the_registered_name() -> None:
