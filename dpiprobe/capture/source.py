@@ -37,9 +37,11 @@ GZIP, ZSTD, LZ4 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 class Source:
     """Bytes of one capture, from first to last. `damage` grows while reading; `sha256` is right once all was read."""
 
-    def __init__(self, name: str, raw: BinaryIO, owned: bool, large: bool = False) -> None:
-        """large: work beside the reader: the hash of a plain file, the decompression of a compressed one, in a thread of their own."""
+    def __init__(self, name: str, raw: BinaryIO, owned: bool, large: bool = False, live: bool = False) -> None:
+        """large: work beside the reader: the hash of a plain file, the decompression of a compressed one, in a thread of their own
+        live: take what a pipe holds, and do not wait for more"""
         self.name = name
+        self._read = getattr(raw, "read1", raw.read) if live else raw.read
         self.damage: list[str] = []
         self._raw = raw
         self._owned = owned
@@ -143,7 +145,7 @@ class Source:
 
     def _take(self) -> bytes:
         try:
-            data = self._raw.read(STEP)
+            data = self._read(STEP)
         except OSError as error:
             raise InputError(f"{self.name} cannot be read: {error.strerror or error}; check the file or the disk.") from error
         if self._beside is None or not self.plain:
@@ -236,14 +238,14 @@ class Source:
         return InputError(f"{self.name} is compressed with {kind}, which needs one more package; install 'dpiprobe[compress]' or decompress it first.")
 
 
-def open_source(source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None, large: bool = False) -> Source:
+def open_source(source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None, large: bool = False, live: bool = False) -> Source:
     """Open a path, "-" (standard input), a binary file object, or `data` itself. Raises InputError where that cannot be."""
     if data is not None:
         return Source(name or (str(source) if isinstance(source, (str, Path)) else "<bytes>"), io.BytesIO(data), True)
     if not isinstance(source, (str, Path)):
-        return Source(name or str(getattr(source, "name", "<stream>")), source, False, large)
+        return Source(name or str(getattr(source, "name", "<stream>")), source, False, large, live)
     if str(source) == "-":
-        return Source(name or "-", sys.stdin.buffer, False, large)
+        return Source(name or "-", sys.stdin.buffer, False, large, live)
     if not str(source):
         raise InputError("the name of a capture is empty; name a file, or '-' for standard input.")
     path = Path(source)

@@ -69,6 +69,17 @@ def analyze(
         raise UsageError(f"--server-side belongs to one capture, and {len(given)} are given; give one capture and its server side")
     options = Options(form, folder, controls, server_side, interesting, fail_on, hashed, out=absolute(out))
     plan = Plan(jobs, dask)
+    if follow:
+        from dpiprobe.cli.follow import follow as following
+        from dpiprobe.scale.run import cores
+
+        with _sink(out) as sink:
+            ctx.exit(
+                following(
+                    sink, signatures(folder), as_json=as_json, interesting=interesting, controls=controls, fail_on=fail_on, cores=jobs or cores(),
+                    speak=speak, table=lambda summary: _write_table(summary, sink, first=True),
+                )
+            )
     if form == "parquet":
         ctx.exit(_into_parquet(given, options, plan, as_json, speak, out))
     with _sink(out) as sink:
@@ -197,7 +208,9 @@ def _check(captures: tuple[str, ...], server_side: str | None, together: bool, f
     if together:
         raise UsageError("--together is not there yet; merge the captures first (mergecap -w all.pcapng ...) and analyze the result")
     if follow:
-        raise UsageError("--follow is not there yet; analyze the capture when it is complete")
+        from dpiprobe.cli.follow import check
+
+        check(captures, server_side, dask)
     if server_side is not None and len(captures) != 1:
         raise UsageError(f"--server-side belongs to one capture, and {len(captures)} are given; give one capture and its server side")
     if [*captures, server_side].count("-") > 1:

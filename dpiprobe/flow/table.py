@@ -89,6 +89,18 @@ class FlowTable:
         """The bucket in which the rows of these flows are laid while reading."""
         return self._flows[flow * table_loop.COLUMNS + table_loop.BUCKET]
 
+    def quiet(self, flows: Ints, now: int, closed: int, idle: int) -> npt.NDArray[np.bool_]:
+        """Which of these flows have settled at `now`: closed or reset and without a packet for `closed` ns, or without one for `idle` ns."""
+        base = flows * table_loop.COLUMNS
+        since = now - self._flows[base + table_loop.END]
+        return np.asarray((since >= idle) | ((self._flows[base + table_loop.ENDED] > 0) & (since >= closed)), np.bool_)
+
+    def numbers(self, flows: Ints) -> Ints:
+        """The place of these flows among the capture's flows, from 0, as far as it can be said now."""
+        table = self._flows[: int(self.totals[1]) * table_loop.COLUMNS].reshape(-1, table_loop.COLUMNS)
+        counted = ((table[:, table_loop.PORTS] >> 32) == TCP) | ((table[:, table_loop.SIDES] & table_loop.QUIC) != 0)
+        return np.asarray((np.cumsum(counted) - 1)[flows], np.int64)
+
     def address(self, octets: bytes) -> int:
         """The number of an address that a quote names."""
         self._grow(1)

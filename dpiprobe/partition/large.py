@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,8 @@ from dpiprobe.capture.read import Reading
 from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
 from dpiprobe.explain import plan_of
 from dpiprobe.partition.evaluate import Record, Said, Settings, evaluate
-from dpiprobe.partition.reading import Loops, Parts, read_parts
+from dpiprobe.partition.follow import Follower
+from dpiprobe.partition.reading import BUCKETS, Loops, Parts, read_parts
 from dpiprobe.partition.workers import Lines, explain_all
 from dpiprobe.plan.plan import Plan, trials_by_endpoint
 from dpiprobe.report.jsonl import line
@@ -143,16 +144,20 @@ def compiled_loops() -> Loops | None:
 def explain_large(
     path: str | Path | BinaryIO, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True, interesting: bool = False,
     jobs: int = 1, loops: Loops | None = None, buckets: int | None = None, memory: int | None = None, chunk: int = CHUNK,
-    expected: tuple[Expected, ...] = (),
+    expected: tuple[Expected, ...] = (), follow: Callable[[Record], Any] | None = None,
 ) -> LargeExplanation:  # fmt: skip
-    """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `explain_all`."""
-    stream = open_source(path, name, large=True)
+    """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `explain_all`.
+
+    follow: the capture is still being written, and gets provisional records of flows as they settle
+    """
+    stream = open_source(path, name, large=follow is None, live=follow is not None)
     file = stream.descriptor()
     again = os.dup(file) if file is not None else None
     try:
         used = loops or compiled_loops() or Loops()
-        with Reading(stream, used.walk, chunk) as reading:
-            parts = read_parts(reading, used, memory=memory, file=again, **({} if buckets is None else {"buckets": buckets}))
+        with Reading(stream, used.walk, 1 if follow else chunk) as reading:
+            hear = Follower(Settings(database, None, controls, bool(controls), True, interesting), stream.name, follow).heard if follow else None
+            parts = read_parts(reading, used, buckets=buckets or BUCKETS, memory=memory, file=again, hear=hear)
         try:
             plan, broken = plan_of(parts.capture)
             capture = replace(parts.capture, damage=[*parts.capture.damage, broken]) if broken else parts.capture

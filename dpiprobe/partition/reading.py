@@ -8,7 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,8 @@ from dpiprobe.wire.quoted import read_quote
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 
+Hear = Callable[[FlowTable, Words, npt.NDArray[np.uint8]], None]
+"""What is called with each chunk that was laid down: the flow table, packed rows, what is kept of their payloads."""
 BUCKETS = 64
 """Parts that clients are divided among: a capture of some million packets then has parts that fit a core's cache; policy."""
 
@@ -159,15 +161,17 @@ def _quotes(rows: list[list[int]]) -> Quotes:
     return Quotes(**{name: np.ascontiguousarray(column) for name, column in zip(QUOTE_COLUMNS, table, strict=True)})
 
 
-def read_parts(reading: Reading, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None) -> Parts:
-    """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again."""
+def read_parts(
+    reading: Reading, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None
+) -> Parts:
+    """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk."""
     decoder = Decoder(loops.decode)
     table = FlowTable(loops.table, buckets)
     rows = Rows() if memory is None else Rows(memory)
     aside = _Aside()
     for records in reading.frames():
         if len(records):
-            _lay(records, decoder, table, rows, aside, loops.table, buckets, file is not None)
+            _lay(records, decoder, table, rows, aside, loops.table, buckets, file is not None, hear)
     latest = int(table.totals[2]) if table.totals[2] > -(1 << 62) else 0
     decoder.finish()
     capture = reading.capture(decoder, _no_packets())
@@ -180,8 +184,9 @@ def _no_packets() -> Packets:
 
 
 def _lay(
-    records: Records, decoder: Decoder, table: FlowTable, rows: Rows, aside: _Aside, loops: Any, buckets: int, again: bool
-) -> None:
+    records: Records, decoder: Decoder, table: FlowTable, rows: Rows, aside: _Aside, loops: Any, buckets: int, again: bool,
+    hear: Hear | None,
+) -> None:  # fmt: skip
     """One chunk: decoded, entered into the table, its rows laid by bucket."""
     number = decoder.frames + 1
     buf, decoded, what = decoder.decode(records)
@@ -204,6 +209,8 @@ def _lay(
     arena = np.empty(int(sizes[-1]), np.uint8)
     loops.pack(octets, flat, times, mine, len(mine), number, records.origin, limit, flow_of, kept, words, arena)
     rows.add(edges, sizes[edges], words.reshape(-1, PACKED), arena)
+    if hear is not None:
+        hear(table, words.reshape(-1, PACKED), arena)
 
 
 def _quote(buf: bytes, decoded: Ints, what: Ints, times: Ints, number: int, table: FlowTable, aside: _Aside) -> None:
