@@ -92,12 +92,12 @@ class Maker:
         to_client = to == "client"
         return segment.build(
             Segment(
-                source=seen.destination if to_client else seen.source,
+                source=self.own[len(seen.source)] if send.source == "box" else seen.destination if to_client else seen.source,
                 destination=seen.source if to_client else seen.destination,
                 source_port=seen.destination_port if to_client else seen.source_port,
                 destination_port=seen.source_port if to_client else seen.destination_port,
                 seq=seq + offset, ack=ack, flags=send.flags, window=int(window), payload=send.payload,
-                options=seen.options if send.copy_options else b"", ttl=ttl, ipid=int(ipid), df=send.df, tos=send.tos,
+                options=seen.options if send.copy_options else send.options, ttl=ttl, ipid=int(ipid), df=send.df, tos=send.tos,
                 reserved=send.reserved_bits,
             )
         )

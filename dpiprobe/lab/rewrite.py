@@ -1,4 +1,4 @@
-"""The server's own packet turned into another: its header kept (TTL, IP ID, sequence number), its payload cut off, its flags changed.
+"""The server's own packet turned into another: its header kept (TTL, IP ID, sequence number), its payload cut off or replaced, its flags changed.
 
 Rules of this file: pure. What is rewritten keeps its place and time on the path, so neither TTL nor timing shows it (facts: a TSPU turns the answer
 into RST+ACK, and its ACK numbers may be wrong).
@@ -18,4 +18,4 @@ def rewritten(seen: Segment, rule: Rewrite) -> bytes | None:
     if rule.packets == "data" and not seen.payload:
         return None
     ack = 0 if rule.ack is None else seen.ack + rule.ack
-    return segment.build(replace(seen, flags=rule.flags, ack=ack, payload=b"", options=seen.options if rule.keep_options else b""))
+    return segment.build(replace(seen, flags=rule.flags, ack=ack, payload=rule.payload, options=seen.options if rule.keep_options else b""))

@@ -88,7 +88,7 @@ def _techniques(emulation: Emulation, *, address: bool) -> frozenset[str]:
     if emulation.proxy is not None:
         return frozenset({f"proxy.{emulation.proxy}"})
     if emulation.rewrite is not None:
-        return frozenset({"rst.rewrite"} if emulation.rewrite.flags & _RST else {"fin"})
+        return frozenset({"rst.rewrite" if emulation.rewrite.flags & _RST else _of_text(emulation.rewrite.payload) or "fin"})
     if address:
         sends = {_kind_of(send).split(".", maxsplit=1)[0] for send in emulation.send}
         if emulation.trigger.kind == "syn_ack" and not dropped and "rst" in sends:
@@ -125,16 +125,18 @@ def _kind_of(send: Send) -> str:
         return "icmp"
     if send.flags & _RST:
         return "rst"
-    text = send.payload
+    return _of_text(send.payload) or ("fin" if send.flags & _FIN else "rst")
+
+
+def _of_text(text: bytes) -> str | None:
+    """The technique of forged payload, None where there is none."""
     if text.startswith(b"HTTP/1.") and text[9:10] == b"3":
         return "data.redirect"
     if text[:2] == b"\x15\x03":
         return "data.alert"
     if text.startswith(b"HTTP/") or b"<html" in text.lower():
         return "data.blockpage"
-    if text.strip(b"\0"):
-        return "data"
-    return "fin" if send.flags & _FIN else "rst"
+    return "data" if text.strip(b"\0") else None
 
 
 def twins(blocks: Mapping[str, object]) -> dict[str, frozenset[str]]:

@@ -42,17 +42,19 @@ Durations are integer nanoseconds, rates bytes per second. All values are those 
                                     #   | server (as the impersonated side's packets have it at the box) | {cycle: [39, 238]} (one more each packet)
           window: 0                 # N | random | random_same | mirror (the trigger's, raw) | {ttl_plus: 1375} (TTL at the box plus N) | {cycle: [1980, 1982]}
           tos: 0
-          options: none             # none | copy (the trigger's TCP options)
+          options: none             # none | copy (the trigger's TCP options) | {hex: "01 01 08 0a ..."} (its own, padded to four bytes)
+          from: impersonated        # impersonated (the other side's address) | box (the box's own address, with the ports of the flow)
           payload: "text"           # text (UTF-8) | {hex: "01 02"} | {zeros: 6}
           reserved_bits: 0          # 0..7, the three bits that RFC 9293 reserves
         - to: client                # or, instead of `flags`, an ICMP error from the box's own address that quotes the trigger:
           icmp: admin_prohibited    #   admin_prohibited | host_prohibited | net_prohibited | host_unreachable | net_unreachable | port_unreachable
                                     #   with copies, spacing, ipid, df, ttl, tos as above
-      rewrite:                      # the server's own packets of a triggered flow turned into this: header kept, payload cut off
+      rewrite:                      # the server's own packets of a triggered flow turned into this: header kept, payload cut off or replaced
         flags: RA
         packets: data               #   data (those with payload) | any
         ack: keep                   #   keep | zero | {plus: -100}
         options: keep               #   keep | none
+        payload: "text"             #   what stands in its place, as above; nothing unless given
       throttle: {rate: 8 kB/s, how: shape}       # shape (queue) | police (drop); what the server sends in a triggered flow
       proxy: {answer: close}        # close | alert | drop : a terminating proxy for every name, which refuses the blocked one so
       mitm:                         # a terminating box that completes TLS itself, with a certificate of its own for the name
@@ -72,7 +74,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dpiprobe.signature.emulation_send import FLAG_BITS, ICMP_ERRORS, Send, read_flags, read_send
+from dpiprobe.signature.emulation_send import FLAG_BITS, ICMP_ERRORS, Send, read_flags, read_payload, read_send
 from dpiprobe.signature.emulation_trigger import Trigger, read_trigger
 from dpiprobe.signature.mapping_reader import Draw, MappingReader, Problem, duration_ns, rate_bytes, show
 
@@ -104,6 +106,7 @@ class Rewrite:
     packets: str = "data"
     ack: int | None = 0
     keep_options: bool = True
+    payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +272,9 @@ def _rewrite(parent: MappingReader, problems: list[Problem]) -> Rewrite | None:
     elif "ack" in read.node and value != "keep":
         read.problem("ack", f"{show(value)} is none of: keep, zero, {{plus: N}}")
     options = read.choice("options", ("keep", "none"), "keep")
+    payload = read_payload(read)
     read.finish()
-    return Rewrite(flags, packets, ack, options == "keep")
+    return Rewrite(flags, packets, ack, options == "keep", payload)
 
 
 def _mitm(parent: MappingReader, problems: list[Problem]) -> Mitm | None:

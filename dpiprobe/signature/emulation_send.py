@@ -48,6 +48,8 @@ class Send:
     ipid_step: int = 1
     ttl_cycle: tuple[int, int] | None = None
     window_cycle: tuple[int, int] | None = None
+    options: bytes = b""
+    source: str = "impersonated"
 
 
 def read_send(node: object, path: Path, problems: list[Problem]) -> Send:
@@ -56,7 +58,7 @@ def read_send(node: object, path: Path, problems: list[Problem]) -> Send:
     bits = 0x004
     icmp = ICMP_ERRORS.get(read.choice("icmp", tuple(ICMP_ERRORS), ""))
     if icmp is not None:
-        for key in ("flags", "seq", "seq_offsets", "windows", "ack", "window", "options", "payload", "reserved_bits"):
+        for key in ("flags", "seq", "seq_offsets", "windows", "ack", "window", "options", "payload", "reserved_bits", "from"):
             if key in read.node:
                 read.problem(key, "an ICMP error has none; leave this out or leave `icmp` out")
     else:
@@ -67,6 +69,7 @@ def read_send(node: object, path: Path, problems: list[Problem]) -> Send:
     ipid, ipid_step = _ipid(read)
     ttl_cycle, window_cycle = _cycle(read, "ttl", 1, 255), _cycle(read, "window", 0, 0xFFFF)
     window, ttl_plus = _window(read)
+    copies_options, options = _options(read)
     send = Send(
         to=("client", "server") if to == "both" else (to,),
         flags=bits,
@@ -83,8 +86,10 @@ def read_send(node: object, path: Path, problems: list[Problem]) -> Send:
         window=window,
         window_ttl_plus=ttl_plus,
         tos=read.number("tos", 0, 255, 0),
-        copy_options=read.choice("options", ("none", "copy"), "none") == "copy",
-        payload=_payload(read),
+        copy_options=copies_options,
+        options=options,
+        source=read.choice("from", ("impersonated", "box"), "impersonated"),
+        payload=read_payload(read),
         reserved_bits=read.number("reserved_bits", 0, 7, 0),
         icmp=icmp,
         when=read.choice("when", WHEN, "trigger"),
@@ -188,7 +193,24 @@ def _window(read: MappingReader) -> tuple[str | int, int | None]:
     return _word_or_number(read, "window", ("random", "random_same", "mirror"), 0, 0xFFFF), None
 
 
-def _payload(read: MappingReader) -> bytes:
+def _options(read: MappingReader) -> tuple[bool, bytes]:
+    """Whether the trigger's options are copied, or bytes of its own, padded to four."""
+    value = read.take("options")
+    if "options" not in read.node or value in ("none", "copy"):
+        return value == "copy", b""
+    if isinstance(value, Mapping) and set(value) == {"hex"} and isinstance(value["hex"], str):
+        try:
+            raw = bytes.fromhex(value["hex"])
+        except ValueError:
+            raw = bytes(99)
+        if len(raw) <= 40:  # RFC 9293 section 3.1: the data offset counts to 15 words
+            return False, raw + b"\x01" * (-len(raw) % 4)
+    read.problem("options", f'{show(value)} is none of: none, copy, {{hex: "01 01 08 0a ..."}} of at most 40 bytes')
+    return False, b""
+
+
+def read_payload(read: MappingReader) -> bytes:
+    """`payload`: text, {hex: ...} or {zeros: N}."""
     value = read.take("payload")
     if "payload" not in read.node:
         return b""

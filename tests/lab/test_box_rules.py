@@ -152,6 +152,22 @@ def test_the_servers_own_packet_becomes_a_reset() -> None:
         assert reset.flags & segment.RST
 
 
+def test_the_servers_own_packet_may_get_another_text() -> None:
+    device = box({"rewrite": {"flags": "FPA", "payload": "HTTP/1.1 302 Found\r\n\r\n"}})
+    handshake(device)
+    device.packet(0, "client", from_client("PA", ISS + 1, HELLO))
+    (answer,) = parsed(device.packet(9, "server", from_server("PA", SERVER_ISS + 1, b"genuine")))
+    assert (answer.payload, answer.seq) == (b"HTTP/1.1 302 Found\r\n\r\n", SERVER_ISS + 1)
+
+
+def test_a_packet_may_come_from_the_box_itself_with_options_of_its_own() -> None:
+    device = box({"send": [{"to": "client", "flags": "R", "from": "box", "options": {"hex": "02 04 05 b4 01"}}]})
+    handshake(device)
+    _, forged = parsed(device.packet(0, "client", from_client("PA", ISS + 1, HELLO)))
+    assert forged.source not in (SERVER, CLIENT)
+    assert (forged.destination, forged.source_port, forged.options.hex()) == (CLIENT, 443, "020405b401010101")
+
+
 def test_only_data_may_be_dropped_and_counts_may_come_from_both_sides() -> None:
     device = box({"then": {"to_client": "drop", "carrying": "data"}})
     handshake(device)
