@@ -36,7 +36,7 @@ from dpiprobe.lab.server import ANY, BEHAVIOURS
 __all__ = ["Lab", "LabCapture", "LabProcess", "available"]
 
 ALLOWED, BLOCKED = "allowed.example", "blocked.example"  # RFC 2606: never real
-_PATIENCE = 30.0  # seconds the holder may take to build, or to answer
+_BUILDING, _PATIENCE = 60.0, 30.0  # seconds the holder may take to build (real programs load slowly), and to answer
 _MESSAGE = 1 << 18
 
 
@@ -190,7 +190,7 @@ class Lab:
             with contextlib.suppress(BrokenPipeError):
                 ours.send(json.dumps(self._config).encode())
             with self._changed:
-                self._changed.wait_for(lambda: self._state != "new" or self._gone, _PATIENCE)
+                self._changed.wait_for(lambda: self._state != "new" or self._gone, _BUILDING)
             if self._state != "ready":
                 if self._state == "refused":
                     raise EnvironmentError_(why(self._trouble))

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # Debian keeps nft, haproxy and squid where users' PATH does not look
-_PATIENCE = 20.0  # seconds until a program listens; squid on a busy machine takes five
+_PATIENCE = 50.0  # seconds until a program listens; on a machine ten times overloaded mitmproxy has taken more than twenty
 PROXY_PORT = 8443
 
 
