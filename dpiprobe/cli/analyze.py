@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dpiprobe.report.summary import Summary
     from dpiprobe.scale.inputs import Input
     from dpiprobe.scale.task import Form, Options, Result
+    from dpiprobe.verdict.expected import Expected
 
 WORDS = ("ok", "contested", "blocked", "down", "insufficient")
 INTERNAL = 70
@@ -29,6 +30,10 @@ INTERNAL = 70
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: flows, then names, then the capture.")
 @click.option("--interesting", is_flag=True, help="Leave out records of flows whose verdict is ok.")
 @click.option("--control", "controls", multiple=True, metavar="NAME", help="A name known to work at the same servers; may be repeated.")
+@click.option(
+    "--expect-certificate", "certificates", multiple=True, metavar="[NAME=]FILE|SHA256",
+    help="What a name is served with (up to TLS 1.2); another authority's is interception. May be repeated.",
+)
 @click.option("--server-side", metavar="FILE", help="A capture of the same flows, taken at the server.")
 @click.option("--together", is_flag=True, help="Judge all captures as one.")
 @click.option("--follow", is_flag=True, help="Print flows while a capture is still being written.")
@@ -39,7 +44,8 @@ INTERNAL = 70
 @click.option("-o", "--out", default="-", metavar="FILE|DIR", help="Where to write: a file, or a folder (s3:// too) for Parquet; '-' is stdout.")
 @click.pass_context
 def analyze(
-    ctx: click.Context, captures: tuple[str, ...], as_json: bool, interesting: bool, controls: tuple[str, ...], server_side: str | None,
+    ctx: click.Context, captures: tuple[str, ...], as_json: bool, interesting: bool, controls: tuple[str, ...],
+    certificates: tuple[str, ...], server_side: str | None,
     together: bool, follow: bool, folder: str | None, fail_on: tuple[str, ...], jobs: int | None, dask: str | None, out: str,
 ) -> None:
     """Explain captures: which name works, which does not, who stops it with which technique, and how sure that is.
@@ -67,7 +73,8 @@ def analyze(
     given = inputs_of(captures)
     if server_side is not None and len(given) != 1:
         raise UsageError(f"--server-side belongs to one capture, and {len(given)} are given; give one capture and its server side")
-    options = Options(form, folder, controls, server_side, interesting, fail_on, hashed, out=absolute(out))
+    expected = tuple(_expected(said) for said in certificates)
+    options = Options(form, folder, controls, server_side, interesting, fail_on, hashed, out=absolute(out), expected=expected)
     plan = Plan(jobs, dask)
     if follow:
         from dpiprobe.cli.follow import follow as following
@@ -226,6 +233,22 @@ def _check_names(captures: tuple[str, ...], server_side: str | None, out: str, c
     for path in (*captures, *([server_side] if server_side else [])):
         if out != "-" and os.path.isfile(out) and os.path.exists(path) and os.path.samefile(out, path):  # noqa: PTH110, PTH113, PTH121
             raise UsageError(f"{out} is one of the captures, and writing would destroy it; give -o another name")
+
+
+def _expected(said: str) -> Expected:
+    """`[NAME=]FILE|SHA256` as what it stands for."""
+    from dpiprobe.verdict.expected import expected_of, looks_like_hash
+
+    name, equals, value = said.rpartition("=")
+    if equals and not name.strip():
+        raise UsageError(f"--expect-certificate {said} names nobody before '='; write NAME=FILE, or the file alone")
+    if looks_like_hash(value):
+        return expected_of(value, name or None)
+    try:
+        with open(value, "rb") as file:  # noqa: PTH123
+            return expected_of(file.read(1 << 20), name or None, value)
+    except OSError as problem:
+        raise UsageError(f"--expect-certificate takes a file or a SHA-256 of 64 hexadecimal digits, and {value} is neither: {problem.strerror}") from None
 
 
 def _pour(spooled: str, sink: BinaryIO) -> None:

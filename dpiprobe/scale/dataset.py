@@ -115,7 +115,10 @@ def _settings(options: Options) -> dict[str, Any]:
         "format": FORMAT,
         "tool": options.tool,
         "signatures": options.database,
-        "options": {"controls": sorted(set(options.controls)), "interesting": options.interesting, "server_side": options.server_side},
+        "options": {
+            "controls": sorted(set(options.controls)), "interesting": options.interesting, "server_side": options.server_side,
+            "expected": sorted(hash_ for e in options.expected for hash_ in e.prints),
+        },
     }
 
 

@@ -30,6 +30,7 @@ from dpiprobe.scale.tally import Tally
 if TYPE_CHECKING:
     from dpiprobe.report.summary import Summary
     from dpiprobe.signature.database import Database
+    from dpiprobe.verdict.expected import Expected
 
 Form = Literal["lines", "table", "parquet"]
 Records = Iterable[Mapping[str, Any]]
@@ -45,6 +46,7 @@ FETCHED = 64 << 20
 class Options:
     """Everything that decides what the records say and where they go.
 
+    expected: certificates that names are known to be served with
     database: hash of the signatures that the caller has loaded, so that no worker judges by others · out: folder or URL of the Parquet data set
     cores: processes that one large capture may be spread over
     spool: folder for long outputs of this machine's workers, None where there is none
@@ -61,6 +63,7 @@ class Options:
     out: str = ""
     cores: int = 1
     spool: str | None = None
+    expected: tuple[Expected, ...] = ()
 
 
 @dataclass(slots=True)
@@ -127,7 +130,7 @@ def explain_one(
         if piped is not None or (options.server_side is None and _is_large(given)):
             _explain_large(given, options, database, write, result, raw, take, cores, piped)
             return result
-        explanation = explain_file(given, database=database, controls=options.controls, server_side=options.server_side, data=data)
+        explanation = explain_file(given, database=database, controls=options.controls, server_side=options.server_side, data=data, expected=options.expected)
         asked: set[str] = set()
         records: Records = explanation.records
         if options.form == "parquet":
@@ -161,7 +164,7 @@ def explain_one(
 
 
 def explain_file(
-    given: Input, *, database: Database, controls: tuple[str, ...], server_side: str | None, data: bytes | None = None
+    given: Input, *, database: Database, controls: tuple[str, ...], server_side: str | None, data: bytes | None = None, expected: tuple[Expected, ...] = ()
 ) -> Any:
     """Read one capture and explain it; InputError where it cannot be read. `data`: its bytes, where they are there already."""
     from dpiprobe.capture.read import read_capture
@@ -169,7 +172,7 @@ def explain_file(
 
     capture = _read(given.name, given) if data is None else read_capture("-", given.name, data)
     other = None if server_side is None else _read(server_side)
-    return explain(capture, database=database, controls=controls, server_side=other)
+    return explain(capture, database=database, controls=controls, server_side=other, expected=expected)
 
 
 def _is_large(given: Input) -> bool:
@@ -188,7 +191,8 @@ def _explain_large(
 
     with _opened(given) if piped is None else contextlib.nullcontext(piped) as source:
         explanation = explain_large(
-            source, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores
+            source, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores,
+            expected=options.expected,
         )
     try:
         said, names = explanation.said, explanation.names

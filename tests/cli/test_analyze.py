@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dpiprobe.cases.certificate import certificate
 from dpiprobe.cli import main
 from dpiprobe.errors import InputError
 from dpiprobe.scale import task
@@ -79,6 +80,16 @@ def test_what_cannot_be_meant_is_a_usage_error(asked: list[Any], capsys: pytest.
     assert main.run(wrong) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.strip().count("\n") == 0 and err.startswith("dpiprobe: ")
+
+
+def test_an_expected_certificate_is_a_file_or_a_hash(asked: list[Any], tmp_path: Path) -> None:
+    own = tmp_path / "own.der"
+    own.write_bytes(certificate("odd.example", "Public CA"))
+    assert main.run(["analyze", "a.pcap", "--json", "--expect-certificate", str(own), "--expect-certificate", f"b.example={'ab' * 32}"]) == 0
+    (file, hashed) = asked[0][1]["expected"]
+    assert file.names == ("odd.example",) and file.authorities
+    assert hashed.names == ("b.example",) and not hashed.authorities
+    assert main.run(["analyze", "a.pcap", "--expect-certificate", str(tmp_path / "none.pem")]) == 2
 
 
 def test_out_writes_a_file(asked: list[Any], tmp_path: Path) -> None:
