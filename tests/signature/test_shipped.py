@@ -59,7 +59,6 @@ PAGE = {"flags": "FA", "payload": 300, "payload_bytes": b"HTTP/1.1 307 Temporary
         ("mirrored-ipid-reset", rows({"flags": "RA", "ipid_mirror": 0})),
         ("mirrored-fields-page", rows({**PAGE, "ipid_mirror": 0, "window_mirror": 0, "window": 229}, kind=2)),
         ("surf-safely", rows({"flags": "FA", "payload": 553, "body_contains": b"<html>Surf Safely!</html>"}, kind=2)),
-        ("netfilter-reject", rows({**BARE, "ipid": 0, "df": "set"})),
         ("tcpkill", rows(*({**BARE, "seq_ladder": s, "seq_ahead": int(63 * s), "seq_raw": int(63 * s)} for s in (0.0, 1.0, 3.0)))),
         ("scapy-reset", rows(*[{"flags": "R", "ack_raw": 515, "ack_ahead": -514, "ipid": 1, "window": 8192}] * 5)),
         ("gfw-iii-reset", rows({"flags": "RA", "ipid": 39201, "ttl_initial": 255, "ttl": 248})),
@@ -70,6 +69,13 @@ PAGE = {"flags": "FA", "payload": 300, "payload_bytes": b"HTTP/1.1 307 Temporary
         ("perftech-bulletin", rows({**PAGE, "window": 1}, kind=2)),
         ("squid-page", rows({**PAGE, "http_status": 403, "window": 501, "body_contains": b"X-Squid-Error: ERR_ACCESS_DENIED 0"}, kind=2)),
         ("ettercap-kill", rows({"flags": "R", "ipid": 32487, "window": 32767})),
+        ("gfw-443-triple-to-syn-ack", rows(*({"flags": "RA", "window": 3293 + i, "ttl": 60 + i, "seq_raw": 9} for i in range(3)), kind=0)),
+        ("gfw-pair-1460", rows(*({**BARE, "seq_raw": 1000 + o, "seq_ahead": o} for o in (0, 1460)))),
+        ("iran-iframe", rows({**PAGE, "http_status": 403, "body_contains": b'<body><iframe src="http://10.10.34.36/?type=x">'}, kind=2)),
+        ("india-airtel-page", rows({**PAGE, "http_status": 200, "body_contains": b'<iframe src="http://www.airtel.in/dot/">'}, kind=2)),
+        ("south-korea-redirect", rows({**PAGE, "flags": "A", "http_status": 302, "body_contains": b"Location: http://warning.or.kr/i1.html\r\n"}, kind=2)),
+        ("indonesia-redirect", rows({**PAGE, "flags": "A", "http_status": 302, "body_contains": b"Location: http://lamanlabuh.aduankonten.id/"}, kind=2)),
+        ("myanmar-redirect", rows({**PAGE, "flags": "A", "http_status": 302, "body_contains": b"Location: http://notice.myanmarnet.com/"}, kind=2)),
     ],
 )
 def test_a_device_is_named_by_its_own_packets(name: str, suspects: FakeTable) -> None:

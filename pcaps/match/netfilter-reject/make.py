@@ -11,8 +11,8 @@ from dpiprobe.cases.build import Tape
 def make(folder: Path) -> None:
     tape = Tape(seed="netfilter-reject")
     tape.connection(name="allowed.example").works()
-    talk = tape.connection(name="blocked.example", begin=1000).handshake().hello()
-    talk.forged("R", after=2.2, ttl=63, ipid=0, df=True)
+    for begin, after in ((1000, 2.2), (2000, 2.4), (3000, 2.1)):
+        tape.connection(name="blocked.example", begin=begin).handshake().hello().forged("R", after=after, ttl=63, ipid=0, df=True)
     tape.connection(name="another.example", begin=4000).works()
     tape.write(folder / "test.pcap")
 

@@ -9,7 +9,7 @@ from dpiprobe.cases.told import Begin, tell
 
 def story(begin: Begin) -> None:
     talk = begin(server_port=3128).handshake()._own("PA", b"CONNECT odd.example:443 HTTP/1.1\r\nHost: odd.example:443\r\n\r\n")
-    talk.says(b"HTTP/1.1 403 Forbidden\r\nServer: squid\r\nX-Squid-Error: ERR_ACCESS_DENIED 0\r\n\r\n", flags="FPA").client_fin().acknowledge()
+    talk.says(b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\n\r\n", flags="FPA").client_fin().acknowledge()
 
 
 def make(folder: Path) -> None:
