@@ -7,6 +7,8 @@ things out. Copies that the capture made are left out. What is not selected is o
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
 import numpy.typing as npt
 
@@ -64,28 +66,37 @@ def conflicting(flows: Flows) -> Bools:
         & (flows.duplicate == 0)
     )
     highest = shifted(running_max(np.where(carries, flows.end, UNKNOWN), flows.flow), flows.flow, UNKNOWN)
-    again = np.flatnonzero(carries & (flows.offset < highest))
-    for f in np.unique(flows.flow[again]).tolist():
-        mine = np.flatnonzero(carries[flows.start[f] : flows.stop[f]]) + flows.start[f]
-        first, same_as = _originals(flows, mine)
-        repeated = again[slice(*np.searchsorted(again, (flows.start[f], flows.stop[f])).tolist())]
-        by_offset = first[np.argsort(flows.offset[first], kind="stable")]
-        begins = flows.offset[by_offset]
-        longest = int((flows.end[first] - flows.offset[first]).max())
-        for slot in repeated[np.isin(repeated, first)].tolist():
-            near = by_offset[np.searchsorted(begins, flows.offset[slot] - longest) : np.searchsorted(begins, flows.end[slot])]
-            for other in near[(near < slot) & (flows.end[near] > flows.offset[slot])][:OVERLAPS].tolist():
-                if _differ(flows, slot, other):
-                    out[slot] = out[other] = True
-        out[mine] = out[same_as]
+    again = carries & (flows.offset < highest)
+    if not again.any():
+        return out
+    slots = _touching(flows, np.flatnonzero(carries & np.isin(flows.flow, flows.flow[again])))
+    edges = np.flatnonzero(np.concatenate(([True], np.diff(flows.flow[slots]) != 0, [True]))) if len(slots) else np.zeros(1, np.int64)
+    every, repeats = slots.tolist(), again[slots].tolist()
+    offsets, ends = flows.offset[slots].tolist(), flows.end[slots].tolist()
+    for begin, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        here = range(begin, stop)
+        seen: dict[tuple[int, bytes], int] = {}
+        same_as = [seen.setdefault((offsets[i], packets.payload(int(flows.row[every[i]]))), i) for i in here]
+        by_offset = sorted(seen.values(), key=offsets.__getitem__)
+        begins = [offsets[i] for i in by_offset]
+        longest = max(ends[i] - offsets[i] for i in by_offset)
+        for i in (i for i in seen.values() if repeats[i]):
+            near = by_offset[bisect_left(begins, offsets[i] - longest) : bisect_left(begins, ends[i])]
+            for other in [j for j in near if j < i and ends[j] > offsets[i]][:OVERLAPS]:
+                if _differ(flows, every[i], every[other]):
+                    out[every[i]] = out[every[other]] = True
+        for i, original in zip(here, same_as, strict=True):
+            out[every[i]] = out[every[original]]
     return out
 
 
-def _originals(flows: Flows, slots: Ints) -> tuple[Ints, Ints]:
-    """The slots whose place and payload no earlier one of them has, and for each slot the one it is equal to."""
-    seen: dict[tuple[int, bytes], int] = {}
-    same_as = [seen.setdefault((int(flows.offset[s]), flows.packets.payload(int(flows.row[s]))), s) for s in slots.tolist()]
-    return np.array(list(seen.values()), np.int64), np.array(same_as, np.int64)
+def _touching(flows: Flows, slots: Ints) -> Ints:
+    """Those of the slots (of one side) whose bytes lie where another one's of the same flow lie too."""
+    order = slots[np.lexsort((flows.offset[slots], flows.flow[slots]))]
+    flow, offset, end = flows.flow[order], flows.offset[order], flows.end[order]
+    meets = offset < shifted(running_max(end, flow), flow, UNKNOWN)
+    meets[:-1] |= (flow[:-1] == flow[1:]) & (end[:-1] > offset[1:])
+    return np.sort(order[meets])
 
 
 def _differ(flows: Flows, a: int, b: int) -> bool:
