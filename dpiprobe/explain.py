@@ -29,7 +29,7 @@ from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.judge import Judge
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.names import NameJudgement
-from dpiprobe.verdict.outcome import outcome_of
+from dpiprobe.verdict.plain_outcomes import outcomes_of
 from dpiprobe.verdict.records import all_records, client_of, group_names, server_of
 from dpiprobe.verdict.view import Views
 
@@ -80,7 +80,7 @@ def explain_flows(
     observed = observe(flows)
     first = first_pass(database, observed, both_ends=server_side is not None)
     views = Views(observed)
-    outcomes = [outcome_of(views(f)) for f in range(len(flows))]
+    outcomes = outcomes_of(observed, views)
     if plan is None:
         plan, broken = plan_of(capture)
         capture = replace(capture, damage=[*capture.damage, broken]) if broken else capture

@@ -85,6 +85,11 @@ class Columns:
         return np.asarray((self.flows.origin == ICMP_ERROR) & self._own, np.bool_)
 
     @cached_property
+    def stray(self) -> Bools:
+        """Per slot: a packet of a third address that aims at the client's port."""
+        return np.asarray((self.flows.origin == STRAY) & self._own, np.bool_)
+
+    @cached_property
     def has_client_words(self) -> Bools:
         return self.slots_where(self.client_word)
 
@@ -95,6 +100,23 @@ class Columns:
     @cached_property
     def has_errors(self) -> Bools:
         return self.slots_where(self.error)
+
+    @cached_property
+    def has_server_resets(self) -> Bools:
+        return self.slots_where(self.server_reset)
+
+    @cached_property
+    def closed_by_us(self) -> Ints:
+        """The client's first FIN or RST that can have reached the server."""
+        table = self.observed
+        rows = np.flatnonzero((table.origin == CLIENT) & ((table.flags & (FIN | RST)) != 0) & table.reaches_server)
+        out = np.full(self.count, -1, np.int64)
+        out[table.flow[rows][::-1]] = table.slot[rows][::-1]
+        return out
+
+    @cached_property
+    def has_strays(self) -> Bools:
+        return self.slots_where(self.stray)
 
     @cached_property
     def first_time(self) -> Ints:
@@ -125,6 +147,15 @@ class Columns:
         server_lost = (flows.client_acked != UNKNOWN) & (flows.client_acked > seen + fins)
         client_lost = (flows.server_acked != UNKNOWN) & (flows.server_acked > flows.client_seen + fins)
         return np.asarray((server_lost & self.has_server_words) | (client_lost & self.has_client_words), np.bool_)
+
+    @cached_property
+    def lossy_clients(self) -> frozenset[int]:
+        """Clients of whose flows the capture lost something: bytes that were acknowledged, by either side, and that it does not hold."""
+        flows = self.flows
+        heard, told = flows.client_acked != UNKNOWN, flows.server_acked != UNKNOWN
+        fins = 1  # a FIN takes one number more than its bytes
+        lost = (heard & (flows.client_acked > flows.server_seen + fins)) | (told & (flows.server_acked > flows.client_seen + fins))
+        return frozenset(flows.client[lost].tolist())
 
     @cached_property
     def _whole_answer(self) -> Ints:

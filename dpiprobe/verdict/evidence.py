@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 from itertools import pairwise
 from math import gcd
 
@@ -49,17 +50,22 @@ def ms(ns: float) -> str:
     return f"{ns / 1e6:.1f} ms" if ns < 1e9 else f"{ns / 1e9:.1f} s"
 
 
-def find(view: FlowView, samples: int) -> list[Evidence]:
-    """All findings about one flow. `samples`: round-trip samples known for this server."""
-    resets = standing_resets(view)
+RULES = (
+    "early_arrivals", "answers_after_reset", "impossible_sequences", "missing_timestamps", "conflicting_data", "prohibitions", "early_refusals",
+)  # fmt: skip
+
+
+def find(view: FlowView, samples: int, possible: Collection[str] = RULES) -> list[Evidence]:
+    """All findings about one flow. samples: round-trip samples known for this server · possible: rules that may find something (`candidates`)"""
+    resets = standing_resets(view) if "early_arrivals" in possible or "answers_after_reset" in possible else []
     return [
-        *early_arrivals(view, resets, samples),
-        *answers_after_reset(view, resets),
-        *impossible_sequences(view),
-        *missing_timestamps(view),
-        *conflicting_data(view),
-        *prohibitions(view),
-        *early_refusals(view, samples),
+        *(early_arrivals(view, resets, samples) if "early_arrivals" in possible else ()),
+        *(answers_after_reset(view, resets) if "answers_after_reset" in possible else ()),
+        *(impossible_sequences(view) if "impossible_sequences" in possible else ()),
+        *(missing_timestamps(view) if "missing_timestamps" in possible else ()),
+        *(conflicting_data(view) if "conflicting_data" in possible else ()),
+        *(prohibitions(view) if "prohibitions" in possible else ()),
+        *(early_refusals(view, samples) if "early_refusals" in possible else ()),
     ]
 
 

@@ -24,6 +24,7 @@ from dpiprobe.flow.flows import CLIENT_HELLO, SERVER
 from dpiprobe.flow.trigger import gather
 from dpiprobe.observe.build import Observed
 from dpiprobe.tls.server import dns_names, issuer, read_server, subject
+from dpiprobe.verdict.model import Evidence
 
 Shown = Literal["same", "reissued", "differs"]
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.S)
@@ -109,3 +110,18 @@ def _chain(observed: Observed, f: int) -> tuple[bytes, ...]:
     mine = np.arange(span.start, span.stop)[(flows.origin[span] == SERVER) & (flows.packets.payload_length[flows.row[span]] > 0)]
     answer = read_server(gather(flows.packets, flows.row, mine, flows.offset, flows.end, 0)) if len(mine) else None
     return tuple(answer.certificates) if answer is not None else ()
+
+
+def against_expected(observed: Observed, f: int, expected: Sequence[Expected], *, served: bool) -> list[Evidence]:
+    """The certificate of a flow that worked, against the one that the caller says its name has. `served`: the server's capture holds this very
+    connection; then it served it, whatever it is."""
+    told = shown(observed, f, expected)
+    if told is None:
+        return []
+    word, der = told
+    reason = f"the certificate (SHA-256 {hashlib.sha256(der).hexdigest()[:16]}...) is " + {
+        "same": "the expected one", "reissued": "not the expected one; the authority may be the same",
+        "differs": "none of those expected, and from another authority",
+    }[word]  # fmt: skip
+    kind = "expected-certificate" if word == "same" else "unexpected-certificate"
+    return [Evidence(kind, "mitm", [int(observed.flows.answer[f])], reason, word == "differs" and not served)]

@@ -10,26 +10,29 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Collection, Mapping, Sequence
 
-from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, UNKNOWN, Flows
+import numpy as np
+
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.both_ends import Ends
+from dpiprobe.verdict.candidates import Candidates
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps, standing_resets
+from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps
 from dpiprobe.verdict.excuse import Excuses
-from dpiprobe.verdict.expected import Expected, shown
+from dpiprobe.verdict.expected import Expected, against_expected
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
+from dpiprobe.verdict.observations import observations_of
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
 from dpiprobe.verdict.silence import dropped_hello, stalls
 from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.view import FlowView, Views
-from dpiprobe.verdict.words_of import mechanism_of, position_of, rank, related
+from dpiprobe.verdict.words_of import deepest, mechanism_of, position_of, rank, related
 
 FROM_BOTH_ENDS = frozenset({"not-sent-by-server", "not-sent-by-client", "lost-between-the-ends"})
 """Findings that know more of the box's place than the client's side shows."""
@@ -66,9 +69,8 @@ class Judge:
         for match in matches:
             self.matches[match.flow].append(match)
         self.samples = server_round_trips(observed.flows)[1]
-        self.slot_of = {int(n): int(s) for n, s in zip(observed.number, observed.slot, strict=True)}
+        self.columns = columns_of(observed)
         self.view = views or Views(observed)
-        self.lossy_clients = lossy_clients(observed.flows)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
     def judgements(self) -> list[Judgement]:
@@ -81,18 +83,21 @@ class Judge:
         for f, (key, trigger) in enumerate(zip(zip(*(c.tolist() for c in columns), strict=True), flows.triggers, strict=True)):
             at[key].append(f)
             names[(*key, trigger.server_name if trigger else None)].append(f)
-        starts = columns_of(self.observed).first_time.tolist()
-        places = [Place(flows, members, self.outcomes, starts) for members in at.values()]
-        findings = [[*self._findings(f), *(self.ends[f].evidence if f in self.ends else ())] for f in range(count)]
-        self.certificates = {f: compared for f in range(count) if (compared := self._unexpected_certificate(f))}
+        findings = self._found()
+        self.certificates = self._certificates() if self.expected else {}
         for f, compared in self.certificates.items():
             findings[f] += compared
-        self._repeated(findings, {f: place for place in places for f in place.members})
+        places = self._places(at, findings)
+        self._repeated(findings, places)
         because: dict[int, str] = {}
-        for group in names.values():
+        for group in names.values() if self.controls.designated else ():
             for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
                 findings[f].append(evidence)
                 self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
+        quiet = {f for f, outcome in enumerate(self.outcomes) if outcome.word in ("silent", "stalled", "unreachable")}
+        for group in names.values():
+            if quiet.isdisjoint(group):
+                continue
             told = stalls(group, self.outcomes, self.controls, self.view)
             told |= unanswered_initials(self.observed, group, self.outcomes, self.controls, self.view)
             for f, silence in told.items():
@@ -108,31 +113,57 @@ class Judge:
                 if silence.because:
                     because[f] = silence.because
         for group in names.values():
+            if quiet.isdisjoint(group):
+                continue
             dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
         judged: list[Judgement | None] = [self._judge(f, findings[f], because.get(f)) for f in range(count)]
         for group in names.values():
             self._one_place(group, judged)
-        for place in places:
+        for place in {id(place): place for place in places.values()}.values():
             self._residual(place, judged)
         return [j for j in judged if j is not None]
 
     # ---- each flow alone
 
-    def _findings(self, f: int) -> list[Evidence]:
-        if not len(self.observed.rows(f)):
-            return []
-        view = self.view(f)
-        found = [e for e in find(view, int(self.samples[f])) if e.kind != "timestamps-missing" or not self._sheds_timestamps(f)]
-        for match in self.matches[f]:
+    def _found(self) -> list[list[Evidence]]:
+        """What speaks in each flow alone, and in the captures of both ends."""
+        findings: list[list[Evidence]] = [[] for _ in self.outcomes]
+        possible: dict[int, list[str]] = defaultdict(list)
+        for rule, mask in Candidates(self.observed, self.samples).rules().items():
+            for f in np.flatnonzero(mask).tolist():
+                possible[f].append(rule)
+        for f in sorted({*possible, *self.matches}):
+            if len(self.observed.rows(f)):
+                findings[f] = self._findings(f, possible.get(f, ()))
+        for f, ends in self.ends.items():
+            findings[f] += ends.evidence
+        return findings
+
+    def _findings(self, f: int, possible: Collection[str]) -> list[Evidence]:
+        found = find(self.view(f), int(self.samples[f]), possible) if possible else []
+        if any(e.kind == "timestamps-missing" for e in found) and self._sheds_timestamps(f):
+            found = [e for e in found if e.kind != "timestamps-missing"]
+        for match in self.matches.get(f, ()):
             definition = match.definition
             if match.generic or match.pending or definition.confidence != "high":
                 continue
-            slots = [self.slot_of[n] for n in match.packets if n in self.slot_of]
+            slots = self.observed.slot[list(match.rows)].tolist() if match.rows else []
             reason = f"{definition.title}: packets that no stack of the server makes"
             found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
         return found
+
+    def _places(self, at: Mapping[tuple[int, int, int], list[int]], findings: Sequence[list[Evidence]]) -> dict[int, Place]:
+        """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""
+        starts, flows = self.columns.first_time.tolist(), self.observed.flows
+        asking = {f for f, outcome in enumerate(self.outcomes) if outcome.word in ("unanswered", "refused")}
+        asking |= {f for f, found in enumerate(findings) if any(e.repeatable for e in found)}
+        places: dict[int, Place] = {}
+        for members in at.values():
+            if not asking.isdisjoint(members):
+                places |= dict.fromkeys(members, Place(flows, members, self.outcomes, starts))
+        return places
 
     def _sheds_timestamps(self, f: int) -> bool:
         """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
@@ -170,7 +201,7 @@ class Judge:
         outcome = self.outcomes[f]
         kind = int(self.observed.flows.trigger_kind[f])
         judgement = Judgement(f, outcome.word, evidence=found)
-        judgement.observations = self._observations(f, found)
+        judgement.observations = observations_of(f, found, self.observed, self.outcomes[f], self.view)
         proof = [e for e in found if e.sufficient]
         ends = self.ends.get(f)
         if ends and ends.cleared and all(e.kind in FROM_ONE_END for e in proof):
@@ -208,20 +239,11 @@ class Judge:
                 judgement.direction = ends.direction
         return judgement
 
-    def _unexpected_certificate(self, f: int) -> list[Evidence]:
-        """The certificate is of another authority than the one that the caller says this name has; not where the server's capture holds this very
-        connection: then it served it."""
-        told = shown(self.observed, f, self.expected) if self.expected and self.outcomes[f].word == "worked" else None
-        if told is None:
-            return []
-        word, der = told
-        reason = f"the certificate (SHA-256 {sha256(der).hexdigest()[:16]}...) is " + {
-            "same": "the expected one", "reissued": "not the expected one; the authority may be the same",
-            "differs": "none of those expected, and from another authority",
-        }[word]  # fmt: skip
-        served = f in self.ends and self.ends[f].partner >= 0
-        kind = "expected-certificate" if word == "same" else "unexpected-certificate"
-        return [Evidence(kind, "mitm", [self.view(f).answer], reason, word == "differs" and not served)]
+    def _certificates(self) -> dict[int, list[Evidence]]:
+        """Of each flow that worked, its certificate against the expected one, where there is something to compare."""
+        worked = [f for f, outcome in enumerate(self.outcomes) if outcome.word == "worked"]
+        served = {f for f, ends in self.ends.items() if ends.partner >= 0}
+        return {f: found for f in worked if (found := against_expected(self.observed, f, self.expected, served=f in served))}
 
     def _strange_certificate(self, f: int) -> str | None:
         """Why the certificate is odd though nothing is proven: it is not what was expected, or a signature of interception matched beside designated
@@ -229,7 +251,7 @@ class Judge:
         expected = {e.kind: e.reason for e in self.certificates.get(f, ())}
         if expected:
             return expected.get("unexpected-certificate")
-        if self.controls.designated and any(m.definition.technique == "mitm" and not m.pending for m in self.matches[f]):
+        if self.controls.designated and any(m.definition.technique == "mitm" and not m.pending for m in self.matches.get(f, ())):
             return "the certificate comes from another authority than those of all designated controls at this address"
         return None
 
@@ -256,11 +278,11 @@ class Judge:
 
     def _winner(self, f: int, technique: str) -> str | None:
         """The most specific match whose technique is that of the verdict (or its parent or child)."""
-        for match in self.matches[f]:
+        for match in self.matches.get(f, ()):
             if not match.pending and related(match.definition.technique, technique):
                 return match.signature
         top = technique.split(".", maxsplit=1)[0]
-        for match in self.matches[f]:
+        for match in self.matches.get(f, ()):
             if not match.pending and match.deployment and match.definition.technique.split(".")[0] == top:
                 return match.signature
         return None
@@ -275,7 +297,7 @@ class Judge:
             refusals = [e for e in judgement.evidence if e.kind == "icmp-unreachable"]
             techniques += [e.technique for e in refusals]
             proof = [*proof, *refusals]
-        judgement.techniques = _deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t)))
+        judgement.techniques = deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t)))
         judgement.technique = judgement.techniques[0]
         judgement.reasons = [e.reason for e in proof]
         believed = self._believed_forgery(view, proof)
@@ -319,7 +341,7 @@ class Judge:
             return "rst.on-path"
         if view.ttl_limited or view.lost or view.watched_after(resets[0]) < max(3 * view.rtt, 200_000_000):
             return "rst"
-        if int(self.observed.flows.client[view.f]) in self.lossy_clients:
+        if int(self.observed.flows.client[view.f]) in self.columns.lossy_clients:
             return "rst"  # that nothing was acknowledged may be the capture's loss as well
         late = [s for s in view.server_resets if view.rtt > 0 and view.when(s) - view.when(view.hello) >= 0.9 * view.rtt]
         return "rst" if late else "rst.in-path"
@@ -371,42 +393,8 @@ class Judge:
             fresh.mechanism = mechanism_of(evidence.technique, 0, False)
             fresh.trigger = "earlier-flow"
             fresh.position = position_of(evidence.technique)
-            fresh.direction = "unknown"
             fresh.signature = self._winner(f, evidence.technique)
             fresh.reasons = [evidence.reason]
             if not evidence.sufficient:
                 fresh.could_be = ["residual", "server-down", "address.drop"]
             judged[f] = fresh
-
-    # ---- what happened, without meaning
-
-    def _observations(self, f: int, found: list[Evidence]) -> list[Observation]:
-        view_needed = len(self.observed.rows(f)) or found or self.outcomes[f].word != "worked"
-        if not view_needed:
-            return []
-        view = self.view(f)
-        out = [Observation(e.kind, e.slots, {"server_packets": e.server_packets} if e.server_packets else {}) for e in found]
-        resets = standing_resets(view)
-        if resets:
-            out.append(Observation("reset", resets))
-        if view.answer >= 0:
-            out.append(Observation("answer", [view.answer]))
-        if view.errors:
-            out.append(Observation("icmp", view.errors))
-        strays = view.of(2)
-        if strays:
-            out.append(Observation("stray", strays))
-        return out
-
-
-def lossy_clients(flows: Flows) -> frozenset[int]:
-    """Clients of whose flows the capture lost something: bytes that were acknowledged, by either side, and that it does not hold."""
-    heard, told = flows.client_acked != UNKNOWN, flows.server_acked != UNKNOWN
-    fins = 1  # a FIN takes one number more than its bytes
-    lost = (heard & (flows.client_acked > flows.server_seen + fins)) | (told & (flows.server_acked > flows.client_seen + fins))
-    return frozenset(flows.client[lost].tolist())
-
-
-def _deepest(techniques: list[str]) -> list[str]:
-    """Without those that another one says more exactly."""
-    return [t for t in techniques if not any(other != t and other.startswith(t + ".") for other in techniques)]

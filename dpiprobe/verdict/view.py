@@ -10,7 +10,7 @@ from functools import cached_property
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.wire.packets import ACK, FIN, RST, SYN
+from dpiprobe.wire.packets import ACK, RST, SYN
 
 
 class FlowView:
@@ -187,11 +187,7 @@ class FlowView:
     @cached_property
     def closed_by_us(self) -> int:
         """The client's first FIN or RST that can have reached the server, -1 where none."""
-        rows = self.observed.rows(self.f)
-        for i in rows:
-            if self.observed.origin[i] == CLIENT and self.observed.flags[i] & (FIN | RST) and self.observed.reaches_server[i]:
-                return int(self.observed.slot[i])
-        return -1
+        return int(columns_of(self.observed).closed_by_us[self.f])
 
 
 SHORT_TTL = 24

@@ -76,3 +76,8 @@ def position_of(technique: str) -> str:
         return "on-path"
     inside = ("in-path", "rewrite", "drop.", "quic.drop", "proxy", "mitm", "throttle", "residual.drop", "icmp")
     return "in-path" if any(word in technique for word in inside) else "unknown"
+
+
+def deepest(techniques: list[str]) -> list[str]:
+    """Without those that another one says more exactly."""
+    return [t for t in techniques if not any(other != t and other.startswith(t + ".") for other in techniques)]

@@ -7,6 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from dpiprobe.explain import explain
+from dpiprobe.flow.settle import settle
+from dpiprobe.observe.build import observe
+from dpiprobe.verdict import plain_outcomes
+from dpiprobe.verdict.columns import columns_of
+from dpiprobe.verdict.outcome import outcome_of
+from dpiprobe.verdict.plain_outcomes import outcomes_of
+from dpiprobe.verdict.view import Views
+from tests.verdict.innocents import STORIES
 from tests.verdict.scene import PAGE, Scene, Talk, alert, captured, database, flight, record
 
 ENDS: dict[str, tuple[Callable[[Talk], object], str]] = {
@@ -86,3 +94,17 @@ def test_a_reset_is_no_refusal_where_only_the_syn_ack_is_missing() -> None:
     rows = [row for i, row in enumerate(scene.ordered()) if i in (0, 4)]  # the SYN and the reset
     judged = explain(captured(rows), database=database()).judgements
     assert [(j.outcome, j.because) for j in judged] == [("unseen", "capture-loss")]
+
+
+def test_what_columns_alone_tell_is_what_a_closer_look_gives() -> None:
+    scene = Scene()
+    for i, story in enumerate(STORIES.values()):
+        scene.works("fine.example", at=i * 60_000)
+        story(scene, i * 60_000 + 2000)
+    observed = observe(settle(scene.capture().packets))
+    views = Views(observed)
+    alone = [outcome_of(views(f)) for f in range(len(observed.flows))]
+    assert outcomes_of(observed, views) == alone
+    decided = [decided for decided, _ in plain_outcomes._certain(columns_of(observed)).values()]
+    assert max(sum(words) for words in zip(*(d.tolist() for d in decided), strict=True)) == 1
+    assert sum(int(d.sum()) for d in decided) > len(alone) / 2, "columns leave most flows to the closer look"

@@ -1,0 +1,103 @@
+"""In which flows a finding is possible at all: what `evidence` cannot do without, as columns, so that its rules only look at the few.
+
+Rules of this file:
+- Each mask is a necessary condition of the rule of that name, never more: a test compares with the rules themselves.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import SERVER
+from dpiprobe.flow.segments import count_where, max_where, min_where
+from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.columns import columns_of
+from dpiprobe.verdict.evidence import EARLY_FRACTION, EARLY_SAMPLES, LEAST_ROUND_TRIP
+from dpiprobe.wire.packets import FIN, OPT_TIMESTAMPS, RST, SYN
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Candidates:
+    """Per flow, by the rule of `evidence`. samples: round-trip samples known for each flow's server"""
+
+    def __init__(self, observed: Observed, samples: Ints) -> None:
+        self._observed, self._samples = observed, samples
+        self._flows, self._columns = observed.flows, columns_of(observed)
+
+    def rules(self) -> dict[str, list[bool]]:
+        """By the name of the rule."""
+        masks = {
+            "early_arrivals": self.early_arrivals, "answers_after_reset": self.answers_after_reset, "impossible_sequences": self.impossible_sequences,
+            "missing_timestamps": self.missing_timestamps, "conflicting_data": self.conflicting_data, "prohibitions": self.prohibitions,
+            "early_refusals": self.early_refusals,
+        }  # fmt: skip
+        return {name: mask.tolist() for name, mask in masks.items()}
+
+    def _within(self, anchor: Ints) -> Bools:
+        """Per slot: it came so soon after its flow's anchor that no round trip lies between."""
+        since = self._columns.time - self._columns.when(anchor)[self._flows.flow]
+        return np.asarray(since <= (EARLY_FRACTION * self._observed.server_rtt)[self._flows.flow], np.bool_)
+
+    @cached_property
+    def early_arrivals(self) -> Bools:
+        """Something of the server within half a round trip of the hello."""
+        flows, columns = self._flows, self._columns
+        slot = np.arange(len(flows.row))
+        speaks = columns.server_word & ((columns.length > 0) | ((columns.flags & FIN) != 0)) & (slot > flows.hello[flows.flow])
+        known = (self._observed.server_rtt > 0) & (flows.hello >= 0)
+        return columns.slots_where((speaks | columns.server_reset) & known[flows.flow] & self._within(flows.hello))
+
+    @cached_property
+    def answers_after_reset(self) -> Bools:
+        """Payload of the server behind a reset."""
+        flows, columns = self._flows, self._columns
+        first = columns.first(columns.server_reset)
+        behind = (first[flows.flow] >= 0) & (np.arange(len(flows.row)) > first[flows.flow])
+        return (flows.hello >= 0) & columns.slots_where(columns.server_word & (columns.length > 0) & behind)
+
+    @cached_property
+    def impossible_sequences(self) -> Bools:
+        """Resets of different sequence numbers."""
+        flows, columns = self._flows, self._columns
+        seq = flows.packets.seq[flows.row]
+        least, most = (f(columns.server_reset, seq, flows.flow, columns.count, -1) for f in (min_where, max_where))
+        return np.asarray((least != most) & (flows.syn_ack >= 0), np.bool_)
+
+    @cached_property
+    def missing_timestamps(self) -> Bools:
+        """Payload or a close without timestamps, where they were negotiated."""
+        flows, columns = self._flows, self._columns
+        bare = (
+            columns.server_word
+            & ((columns.flags & SYN) == 0)
+            & ((columns.length > 0) | ((columns.flags & FIN) != 0))
+            & ((flows.packets.options[flows.row] & OPT_TIMESTAMPS) == 0)
+            & (np.arange(len(flows.row)) >= flows.hello[flows.flow])
+        )
+        return np.asarray((flows.timestamps == 1) & (flows.hello >= 0) & columns.slots_where(bare), np.bool_)
+
+    @cached_property
+    def conflicting_data(self) -> Bools:
+        """Two packets that overlap with different bytes."""
+        flows = self._flows
+        twice = (flows.origin == SERVER) & (flows.duplicate == 0) & self._observed.suspects.overlapping
+        return np.asarray((count_where(twice, flows.flow, len(flows)) >= 2) & (flows.hello >= 0), np.bool_)
+
+    @cached_property
+    def prohibitions(self) -> Bools:
+        """An ICMP error."""
+        return self._columns.has_errors & (self._flows.hello >= 0)
+
+    @cached_property
+    def early_refusals(self) -> Bools:
+        """A reset within half a round trip of the SYN."""
+        flows, columns = self._flows, self._columns
+        asked = (flows.hello < 0) & (flows.syn >= 0) & (flows.syn_ack < 0)
+        known = (self._observed.server_rtt >= LEAST_ROUND_TRIP) & (self._samples >= EARLY_SAMPLES)
+        refusing = (flows.origin == SERVER) & (flows.duplicate == 0) & ((columns.flags & RST) != 0)
+        return asked & known & columns.slots_where(refusing & (asked & known)[flows.flow] & self._within(flows.syn))
