@@ -15,6 +15,9 @@ from dpiprobe.tls.fingerprint import ja4
 
 Ints = npt.NDArray[np.int64]
 
+MOST = 100_000
+"""Triggers that are kept for further flows."""
+
 
 @dataclass(slots=True)
 class Hellos:
@@ -25,26 +28,28 @@ class Hellos:
     name: Ints
     length: Ints
     _fingerprints: dict[int, tuple[list[str] | None, str, str | None]] = field(default_factory=dict)
-    _names: dict[int, str] = field(default_factory=dict)
+    _made: dict[tuple[int, int, int], Trigger] = field(default_factory=dict)
 
     def triggers(self, flows: Ints) -> list[Trigger | None]:
-        """The triggers of these flows, None where a flow's hello has to be read yet."""
+        """The triggers of these flows, None where a flow's hello has to be read yet. Equal hellos share one, which nobody changes."""
         out: list[Trigger | None] = []
-        for essence, name, length in zip(self.essence[flows].tolist(), self.name[flows].tolist(), self.length[flows].tolist(), strict=True):
-            if essence < 0:
-                out.append(None)
-                continue
-            found = self._fingerprints.get(essence)
-            if found is None:
-                found = self._fingerprints[essence] = read_essence(self.strings[essence])
-            alpn, fingerprint, ech = found
-            text = None
-            if name:
-                text = self._names.get(name)
-                if text is None:
-                    text = self._names[name] = tls_hello.printable_name(self.strings[name - 1])
-            out.append(Trigger(CLIENT_HELLO, text or None, alpn, fingerprint, ech, length, True, [] if text is None else [text]))
+        made = self._made
+        if len(made) > MOST:
+            made.clear()
+        for key in zip(self.essence[flows].tolist(), self.name[flows].tolist(), self.length[flows].tolist(), strict=True):
+            trigger = made.get(key)
+            if trigger is None and key[0] >= 0:
+                trigger = made[key] = self._make(*key)
+            out.append(trigger)
         return out
+
+    def _make(self, essence: int, name: int, length: int) -> Trigger:
+        found = self._fingerprints.get(essence)
+        if found is None:
+            found = self._fingerprints[essence] = read_essence(self.strings[essence])
+        alpn, fingerprint, ech = found
+        text = tls_hello.printable_name(self.strings[name - 1]) if name else None
+        return Trigger(CLIENT_HELLO, text or None, alpn, fingerprint, ech, length, True, [] if text is None else [text])
 
 
 def read_essence(data: bytes) -> tuple[list[str] | None, str, str | None]:
