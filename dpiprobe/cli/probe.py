@@ -129,6 +129,11 @@ def _warn(speak: Voice, plan: Plan) -> None:
     )
     if not any(trial.role == "control" for trial in plan.trials):
         speak.note("dpiprobe: no --control is given; the random name is the only control, and a server that refuses unknown names refuses it too")
+    if plan.trials[0].settings.get("client") and len({len(trial.name) for trial in plan.trials}) > 1:
+        speak.note(
+            "dpiprobe: names of different length: all hellos are filled up to one length, which this client would not do;\n"
+            "dpiprobe: a --control as long as the name keeps them exactly its own"
+        )
     count = _count(plan)
     least = count * max(plan.pace.gap, plan.pace.after_answer)
     speak.note(f"dpiprobe: {count} connections to {plan.server}, one at a time, {least:.0f} s at least; seed {plan.seed}")
