@@ -64,9 +64,11 @@ class ClientHandshake:
         return build(self._hello)
 
     def receive(self, data: bytes) -> bytes:
-        """Bytes of the server; returns what to send."""
-        self._stream += data
+        """Bytes of the server (empty: its FIN); returns what to send. After an error nothing more is read."""
         self._out = b""
+        if self.error is not None:
+            return b""
+        self._stream += data
         try:
             if not data and not self.completed:
                 raise Broken("the server closed before the handshake was finished")
