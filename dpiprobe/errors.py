@@ -39,10 +39,10 @@ class InputError(DpiprobeError):
 
 
 class SignatureError(DpiprobeError):
-    """One or more signature files are wrong; `problems` holds one line `file:line:col: what` for each."""
+    """One or more signature files, or a file like one, are wrong; `problems` holds one line `file:line:col: what` for each, `what` says what they are in."""
 
     exit_code = 2
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = list(problems)
+    def __init__(self, problems: Sequence[str], what: str = "the signatures") -> None:
+        self.problems, self.what = list(problems), what
         super().__init__("\n".join(self.problems))

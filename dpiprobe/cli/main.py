@@ -165,7 +165,7 @@ def _say_error(wrong: DpiprobeError) -> None:
         for problem in wrong.problems:
             click.echo(problem, err=True)
         count = len(wrong.problems)
-        click.echo(f"dpiprobe: {count} problem{'s' * (count != 1)} in the signatures; mend what the lines above name", err=True)
+        click.echo(f"dpiprobe: {count} problem{'s' * (count != 1)} in {wrong.what}; mend what the lines above name", err=True)
         return
     click.echo(f"dpiprobe: {one_line(str(wrong))}", err=True)
 

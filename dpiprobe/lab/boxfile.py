@@ -5,16 +5,17 @@ Rules of this file: read with the same strict YAML as signatures; everything tha
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from dpiprobe.errors import UsageError
+from dpiprobe.errors import SignatureError, UsageError
 from dpiprobe.signature.emulation import parse_emulation
 from dpiprobe.signature.yaml_strict import read
 
 
 def read_box(file: str) -> dict[str, Any]:
-    """The block of the file. Raises UsageError where there is no such file, or it is no block."""
+    """The block of the file. Raises UsageError where there is no such file, SignatureError with every problem and its line where it is no block."""
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
@@ -26,7 +27,18 @@ def read_box(file: str) -> dict[str, Any]:
     if isinstance(block, dict) and "emulate" in block:
         block, inside = block["emulate"], ("emulate",)
     if not problems:
-        problems = [f"{document.where((*inside, *path))}: {message}" for path, message in parse_emulation(block)[1]]
+        problems = [f"{document.where((*inside, *path))}: {_named(path, message)}" for path, message in parse_emulation(block)[1]]
     if problems:
-        raise UsageError("\n".join(problems))
+        raise SignatureError(sorted(problems, key=_line), f"the box {file}; `dpiprobe lab grammar` shows every key")
     return dict(block)
+
+
+def _named(path: tuple[str | int, ...], message: str) -> str:
+    """What is missing has no place of its own: its key is said."""
+    return f"`{path[-1]}` {message}" if message.startswith("is missing") and path else message
+
+
+def _line(problem: str) -> tuple[int, int]:
+    """Where in the file, for the order."""
+    numbers = re.search(r":(\d+):(\d+): ", problem)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)

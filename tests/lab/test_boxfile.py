@@ -1,0 +1,32 @@
+"""A box file: everything that is wrong is told at once, in the order of the file, each with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dpiprobe.errors import SignatureError, UsageError
+from dpiprobe.lab.boxfile import read_box
+
+
+def test_a_block_may_stand_alone_or_inside_a_signature(tmp_path: Path) -> None:
+    for text in ("hello: drop\n", "id: x\nemulate:\n  hello: drop\n"):
+        (tmp_path / "box.yaml").write_text(text)
+        assert read_box(str(tmp_path / "box.yaml")) == {"hello": "drop"}
+
+
+def test_all_mistakes_are_told_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "box.yaml"
+    file.write_text("emulate:\n  trigger: {kind: clienthello}\n  helo: drop\n  send:\n    - {to: clent, flags: RX}\n    - to: client\n")
+    with pytest.raises(SignatureError) as told:
+        read_box(str(file))
+    lines = [problem.removeprefix(f"{file}:") for problem in told.value.problems]
+    assert [line.split(":")[0] for line in lines] == ["2", "3", "5", "5", "6"]
+    assert "did you mean `hello`?" in lines[1]
+    assert lines[-1].endswith("`flags` is missing, for example RA")
+
+
+def test_no_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the box"):
+        read_box(str(tmp_path / "none.yaml"))
