@@ -38,7 +38,7 @@ _SHOWN = 20  # misses and accusations told on the terminal; all are in the JSON
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the captures of the runs into this folder (at most 50 runs).")
 @click.option("--namespaces", type=click.IntRange(0), metavar="N", help="N runs of boxes, at random, in namespaces too.")
 @click.option("--namespaces-innocents", "quiet", type=click.IntRange(0), metavar="N", help="And N runs of innocents. [default: 2/5 of --namespaces]")
-@click.option("--software", type=click.IntRange(1), metavar="N", help="N runs of each real program that is installed, in namespaces, and nothing else.")
+@click.option("--software", type=click.IntRange(1), metavar="N", help="N runs of each real program that is installed (or of --box ones), and nothing else.")
 @click.option("--sample-only", is_flag=True, help="The sample for namespaces, and nothing else.")
 @click.option("--conditions", "list_conditions", is_flag=True, help="List conditions and innocents, and run nothing.")
 @click.pass_context
@@ -71,9 +71,9 @@ def matrix(
         return
     say = voice(ctx)
     boxes = room.Boxes(load())
-    todo = _tasks(boxes, full, names, places, innocents, harmless, repetitions, seed)
+    todo = [] if software is not None else _tasks(boxes, full, names, places, innocents, harmless, repetitions, seed)
     chosen: list[Task] = []
-    if namespaces is not None or quiet is not None:
+    if software is None and (namespaces is not None or quiet is not None):
         from dpiprobe.lab import in_namespaces
 
         count = namespaces or 0
@@ -81,9 +81,9 @@ def matrix(
     elif software is not None:
         from dpiprobe.lab import in_namespaces
 
-        chosen, sample_only = in_namespaces.software(software, seed), True
+        chosen, sample_only = in_namespaces.software(software, seed, names), True
         if not chosen:
-            raise EnvironmentError_("none of the real programs is installed; run `make lab-real` as root on Debian, `dpiprobe lab list` shows what is there")
+            raise EnvironmentError_("none of these real programs is installed; run `make lab-real` as root on Debian, `dpiprobe lab list` shows what is there")
     elif sample_only:
         raise UsageError("--sample-only needs the size of the sample; say --namespaces N")
     if keep is not None and len(todo) > 50:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from dpiprobe.errors import DpiprobeError, EnvironmentError_
+from dpiprobe.errors import DpiprobeError, EnvironmentError_, UsageError
 from dpiprobe.lab import virtual
 from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.conditions import condition
@@ -57,9 +57,13 @@ def sample(todo: Sequence[Task], count: int, innocents: int, all_boxes: Boxes, s
     return chosen
 
 
-def software(runs: int, seed: int) -> list[Task]:
-    """So many runs of each real program that can run on this machine."""
+def software(runs: int, seed: int, names: Sequence[str] = ()) -> list[Task]:
+    """So many runs of each real program (of these names, if any) that can run on this machine. Raises UsageError for a name that none has."""
+    unknown = set(names) - {entry.name for entry in PROGRAMS}
+    if unknown:
+        raise UsageError(f"{min(unknown)} is no real program; there are: {' '.join(entry.name for entry in PROGRAMS)}")
     here = [entry for entry in PROGRAMS if entry.lacks() is None and not (entry.name == "real-squid" and os.geteuid() != 0)]
+    here = [entry for entry in here if not names or entry.name in names]
     return [Task("software", entry.name, "plain", seed + i) for i in range(runs) for entry in here]
 
 
@@ -86,7 +90,8 @@ def lab_for(task: Task, all_boxes: Boxes) -> Lab:
         intercepts = "mitm" in all_boxes.truths[task.name].techniques
         return Lab(all_boxes.blocks[task.name], conditions=task.condition, seed=task.seed, body=BODY, tls="1.2" if intercepts else "1.3")
     if task.kind == "software":
-        return Lab(task.name, conditions=task.condition, seed=task.seed, body=BODY)
+        shown = all_boxes.truths[task.name].techniques == {"mitm"}  # TLS 1.3 hides certificates from captures
+        return Lab(task.name, conditions=task.condition, seed=task.seed, body=BODY, tls="1.2" if shown else "1.3")
     server = innocent(task.name).server
     return Lab(
         None, conditions=task.condition, seed=task.seed, body=BODY, server_ttl=server.ttl, server_timestamps=server.timestamps,
