@@ -27,6 +27,9 @@ PATIENCE = 15
 EACH = 4
 """Tasks that lie at the scheduler for each thread of the workers, so that none waits; and an elastic cluster sees that there is work."""
 
+LOCAL = {"distributed.scheduler.allowed-failures": 1, "distributed.worker.profile.enabled": False}
+"""Settings of workers that are ours: a task that has cost two workers comes back, and nobody looks at a profile (a tenth of their time)."""
+
 
 @contextmanager
 def cluster(where: str, cores: int) -> Iterator[tuple[Runner, int]]:
@@ -45,7 +48,7 @@ def cluster(where: str, cores: int) -> Iterator[tuple[Runner, int]]:
         address: Any = where
         if where.partition(":")[0] == "local":
             count = _workers(where, cores)
-            stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+            stack.enter_context(dask.config.set(LOCAL))
             address = stack.enter_context(
                 LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL)
             )

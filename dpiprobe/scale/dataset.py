@@ -31,6 +31,7 @@ from dpiprobe.scale.task import Options, Result, explain_one
 
 if TYPE_CHECKING:
     from dpiprobe.signature.database import Database
+    from dpiprobe.verdict.expected import Expected
 
 MANIFEST = "manifest"
 SETTINGS = f"{MANIFEST}/settings.json"
@@ -117,9 +118,15 @@ def _settings(options: Options) -> dict[str, Any]:
         "signatures": options.database,
         "options": {
             "controls": sorted(set(options.controls)), "interesting": options.interesting, "server_side": options.server_side,
-            "expected": sorted(hash_ for e in options.expected for hash_ in e.prints),
+            "expected": sorted(map(_print, options.expected)),
         },
     }
+
+
+def _print(expected: Expected) -> str:
+    """What a certificate is expected for, and a hash over all that is known of it."""
+    known = "".join([*sorted(expected.prints), *(authority.hex() for authority in sorted(expected.authorities))])
+    return f"{', '.join(expected.names or ['any name'])}: {hashlib.sha256(known.encode()).hexdigest()[:16]}"
 
 
 def _require_same(there: dict[str, Any], wanted: dict[str, Any], out: str) -> None:

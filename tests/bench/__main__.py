@@ -37,7 +37,8 @@ def main() -> int:
     sizes = QUICK if given.quick else FULL
     with tempfile.TemporaryDirectory(prefix="dpiprobe-bench-") as folder:
         session = Session(Path(folder), sizes, lacking)
-        for part in given.parts.split(",") if given.parts else Session.PARTS:
+        usual = [part for part in Session.PARTS if part != "hellos" or not given.quick]
+        for part in given.parts.split(",") if given.parts else usual:
             session.measure(part)
     figures = {"machine": machine.describe(), "quick": given.quick, "missing": [program.name for program in lacking], **session.figures}
     if given.kept:

@@ -25,7 +25,7 @@ class Sizes:
 
 
 FULL = Sizes(BIG_FLOWS, 3, 2000)
-QUICK = Sizes(BIG_FLOWS // 38, 2, 200)
+QUICK = Sizes(BIG_FLOWS // 45, 2, 100)
 
 
 def make(folder: Path, name: str, flows: int, interfered: float, seed: int = 1) -> Path:

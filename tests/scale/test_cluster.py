@@ -97,6 +97,20 @@ def test_captures_come_over_the_web(web: tuple[str, Path], capfdbinary: pytest.C
     assert capfdbinary.readouterr().out == local.replace(str(path).encode(), f"{url}/a/{path.name}".encode())
 
 
+def test_a_long_capture_is_read_from_the_web_in_pieces(
+    web: tuple[str, Path], capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dpiprobe.scale import task
+
+    url, root = web
+    path = sorted((root / "b").glob("0*"))[0]
+    assert main.run(["-q", "analyze", str(path), "--json"]) == 0
+    local = capfdbinary.readouterr().out
+    monkeypatch.setattr(task, "FETCHED", 100)
+    assert main.run(["-q", "analyze", f"{url}/b/{path.name}", "--json"]) == 0
+    assert capfdbinary.readouterr().out == local.replace(str(path).encode(), f"{url}/b/{path.name}".encode())
+
+
 def test_an_address_that_has_nothing_is_an_error_of_that_capture(web: tuple[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     url, root = web
     good = sorted((root / "a").glob("0*"))[0]
