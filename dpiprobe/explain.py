@@ -23,7 +23,7 @@ from dpiprobe.signature.match import Match, first_pass
 from dpiprobe.signature.second_pass import second_pass
 from dpiprobe.signature.second_pass import settle as settle_claims
 from dpiprobe.verdict.both_ends import compare_ends
-from dpiprobe.verdict.comparison import context_of
+from dpiprobe.verdict.comparison import context_of, screen
 from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.judge import Judge
@@ -78,7 +78,6 @@ def explain_flows(
     designated: whether a plan or the caller fixes controls, where these flows alone do not tell · ledger: what other parts know and ask
     """
     observed = observe(flows)
-    first = first_pass(database, observed, both_ends=server_side is not None)
     views = Views(observed)
     outcomes = outcomes_of(observed, views)
     if plan is None:
@@ -86,6 +85,7 @@ def explain_flows(
         capture = replace(capture, damage=[*capture.damage, broken]) if broken else capture
     roles = roles_of(flows, plan)
     chosen = choose_controls(observed, outcomes, roles, controls, designated)
+    first = first_pass(database, observed, both_ends=server_side is not None, screen=screen(observed, chosen))
     far = observe(settle(server_side.packets)) if server_side is not None else None
     ends = compare_ends(observed, far, outcomes) if far is not None else None
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends, ledger)))

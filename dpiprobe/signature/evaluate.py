@@ -45,15 +45,17 @@ class Evaluation:
     results: dict[str, Result]
 
 
-def evaluate(signature: Signature, questions: Questions, free: Bools) -> Evaluation | None:
-    """Judge a signature; `free` marks rows that nobody has claimed. None where no flow matches."""
+def evaluate(signature: Signature, questions: Questions, free: Bools, among: Bools | None = None) -> Evaluation | None:
+    """Judge a signature; `free` marks rows that nobody has claimed, `among` the flows to look at. None where no flow matches."""
     alive = triggered(signature.trigger, questions)
+    if among is not None:
+        alive &= among
     if not alive.any():
         return None
     results: dict[str, Result] = {}
     floor = np.full(questions.table.flow_count, -1, np.int64)
     for clause in signature.expect:
-        result = judge(clause, questions, alive, free, floor, results)
+        result = judge(clause, questions, alive, free, floor, results, only_held=True)
         results[clause.name] = result
         alive = alive & ((result.state == HELD) | (result.state == PENDING))
         if not alive.any():
@@ -99,11 +101,13 @@ def triggered(trigger: Trigger, questions: Questions) -> Bools:
     return alive
 
 
-def judge(clause: Clause, questions: Questions, alive: Bools, allowed: Bools, floor: Ints, results: dict[str, Result]) -> Result:
-    """One clause in the flows that are alive, on the rows that are allowed, its group beginning behind `floor`."""
+def judge(
+    clause: Clause, questions: Questions, alive: Bools, allowed: Bools, floor: Ints, results: dict[str, Result], *, only_held: bool = False
+) -> Result:
+    """One clause in the flows that are alive, on the rows that are allowed, its group beginning behind `floor`; `only_held`: see `Questions.selection`."""
     match clause:
         case Packets():
-            return _packets(clause, questions, alive, np.ones_like(allowed) if clause.shared else allowed, floor, results)
+            return _packets(clause, questions, alive, np.ones_like(allowed) if clause.shared else allowed, floor, results, only_held)
         case Absent():
             return _absent(clause, questions, alive, results)
         case Flow():
@@ -134,11 +138,13 @@ def _ordered(clause: Packets, questions: Questions, results: dict[str, Result]) 
     return rows, hidden
 
 
-def _packets(clause: Packets, questions: Questions, alive: Bools, allowed: Bools, floor: Ints, results: dict[str, Result]) -> Result:
+def _packets(
+    clause: Packets, questions: Questions, alive: Bools, allowed: Bools, floor: Ints, results: dict[str, Result], only_held: bool
+) -> Result:
     flows = questions.table.flow_count
     state = np.zeros(flows, np.int8)
     first, last = np.full(flows, -1, np.int64), np.full(flows, -1, np.int64)
-    passes, maybe = questions.selection(clause)
+    passes, maybe = questions.selection(clause, only_held=only_held)
     flow = questions.table.flow
     place, hidden = _ordered(clause, questions, results)
     if hidden is not None:

@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
@@ -19,11 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.observe.table import CLIENT, SuspectTable
-from dpiprobe.signature.clause import Packets
+from dpiprobe.signature.clause import Across, Packets
 from dpiprobe.signature.evaluate import Evaluation, evaluate
 from dpiprobe.signature.model import Signature
 from dpiprobe.signature.predicates import Questions
 
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 State = Literal["held", "failed", "not_visible", "pending"]
 _STATES: tuple[State, ...] = ("failed", "held", "not_visible", "pending")  # by evaluate.FAILED, HELD, NOT_VISIBLE, PENDING
@@ -79,10 +80,16 @@ class Signatures(Protocol):
         ...
 
 
-def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = False) -> list[Match]:
+Screen = Callable[[Signature], "Bools | None"]
+"""The flows in which the second pass may still bear a signature out; None where it may in all of them."""
+
+
+def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = False, screen: Screen | None = None) -> list[Match]:
     """All matches that the flows alone support, by flow and then by specificity; pending ones among them.
 
     both_ends: a second capture will be asked; without one, signatures that need it are not tried
+    screen: asked of each generic signature that waits for the second pass (one of a deployment keeps what it waits for from others' support, and a
+    clause `across` looks at all flows that match)
     """
     questions = Questions(table)
     free = np.ones(questions.rows, np.bool_)  # client packets are never claimed, so clauses about them always see them
@@ -95,7 +102,8 @@ def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = F
             found = [_with_support(match, table, free, waited_for) for match in found]
         if signature.needs_both_ends and not both_ends:
             continue
-        evaluation = evaluate(signature, questions, free)
+        waits = signature.second_pass and signature.generic and not any(isinstance(clause, Across) for clause in signature.clauses)
+        evaluation = evaluate(signature, questions, free, screen(signature) if screen is not None and waits else None)
         if evaluation is None:
             continue
         for match in _matches(signature, evaluation, table):
@@ -110,36 +118,35 @@ def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = F
 
 
 def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) -> Iterable[Match]:
-    claiming = {c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets) and not c.shared}
-    spans = {
-        name: (result.rows, *(np.searchsorted(table.flow[result.rows], evaluation.flows, side).tolist() for side in ("left", "right")))
-        for name, result in evaluation.results.items()
-        if len(result.rows)
-    }
-    second_pass = signature.second_pass
-    columns = [(name, name in spans, result.state[evaluation.flows].tolist()) for name, result in evaluation.results.items()]
+    second_pass, flows = signature.second_pass, evaluation.flows
+    results = evaluation.results
+    columns = [(name, result.state[flows].tolist()) for name, result in results.items()]
     alike: dict[tuple[int, ...], dict[str, ClauseState]] = {}  # flows without packets of their own often fare alike; they share one dict
-    for position, flow in enumerate(evaluation.flows.tolist()):
-        if not spans:
-            states = tuple(state[position] for _, _, state in columns)
-            if states not in alike:
-                alike[states] = {name: ClauseState(_STATES[state[position]]) for name, _, state in columns}
-            yield Match(signature.id, flow, alike[states], (), (), signature, second_pass)
-            continue
-        clauses: dict[str, ClauseState] = {}
-        claimed: set[int] = set()
-        for name, has_packets, state in columns:
-            packets: tuple[int, ...] = ()
-            if has_packets:
-                rows, begin, end = spans[name]
-                own = rows[begin[position] : end[position]]
-                packets = tuple(table.number[own].tolist())
-                if name in claiming:
-                    claimed.update(own[table.origin[own] != CLIENT].tolist())
-            clauses[name] = ClauseState(_STATES[state[position]], packets)
-        order = sorted(claimed)
-        numbers = tuple(table.number[order].tolist()) if order else ()
-        yield Match(signature.id, flow, clauses, numbers, tuple(order), signature, second_pass)
+    if not any(len(result.rows) for result in results.values()):
+        for flow, *states in zip(flows.tolist(), *(states for _, states in columns), strict=True):
+            key = tuple(states)
+            if key not in alike:
+                alike[key] = {name: ClauseState(_STATES[state]) for (name, _), state in zip(columns, states, strict=True)}
+            yield Match(signature.id, flow, alike[key], (), (), signature, second_pass)
+        return
+    packets = {name: _by_flow(result.rows, table.number, flows, table) for name, result in results.items() if len(result.rows)}
+    claiming = {c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets) and not c.shared}
+    claimed = np.unique(np.concatenate([np.empty(0, np.int64), *(result.rows for name, result in results.items() if name in claiming)]))
+    claimed = claimed[table.origin[claimed] != CLIENT]
+    rows, numbers = _by_flow(claimed, None, flows, table), _by_flow(claimed, table.number, flows, table)
+    nothing: tuple[int, ...] = ()
+    for position, flow in enumerate(flows.tolist()):
+        clauses = {
+            name: ClauseState(_STATES[states[position]], packets[name][position] if name in packets else nothing) for name, states in columns
+        }
+        yield Match(signature.id, flow, clauses, numbers[position], rows[position], signature, second_pass)
+
+
+def _by_flow(rows: Ints, column: Ints | None, flows: Ints, table: SuspectTable) -> list[tuple[int, ...]]:
+    """Of each of these flows its rows among those given (ascending), or what a column holds there."""
+    values = (rows if column is None else column[rows]).tolist()
+    begin, end = (np.searchsorted(table.flow[rows], flows, side).tolist() for side in ("left", "right"))
+    return [tuple(values[a:b]) for a, b in zip(begin, end, strict=True)]
 
 
 def _claiming(match: Match, rows: Iterable[int], table: SuspectTable) -> Match:

@@ -78,14 +78,18 @@ class Questions:
             possible &= yes | maybe
         return passes, possible & ~passes
 
-    def selection(self, clause: Packets) -> Answer:
-        """Rows that the clause's predicates select, wherever they stand; a row whose grouping key is unknown may pass."""
-        key = (clause.origins, clause.exact, clause.some, clause.lacks, clause.reached_server, clause.predicates, clause.same)
+    def selection(self, clause: Packets, *, only_held: bool = False) -> Answer:
+        """Rows that the clause's predicates select, wherever they stand; a row whose grouping key is unknown may pass.
+
+        only_held: nobody asks whether a clause that is not held is failed or not visible (an `expect` must hold); payloads are then not searched
+        in rows that may pass at most
+        """
+        key = (only_held, clause.origins, clause.exact, clause.some, clause.lacks, clause.reached_server, clause.predicates, clause.same)
         if key not in self._selections:
-            self._selections[key] = self._select(clause)
+            self._selections[key] = self._select(clause, only_held)
         return self._selections[key]
 
-    def _select(self, clause: Packets) -> Answer:
+    def _select(self, clause: Packets, only_held: bool) -> Answer:
         table = self.table
         possible = np.zeros(self.rows, np.bool_)
         for origin in clause.origins:
@@ -100,9 +104,10 @@ class Questions:
             possible &= table.reaches_server == clause.reached_server
         passes = possible.copy()
         for predicate in sorted(clause.predicates, key=lambda predicate: predicate.test.how != "in"):
-            if not possible.any():
+            wanted = passes if only_held else possible
+            if not wanted.any():
                 break
-            yes, maybe = self.of_rows(predicate, possible)
+            yes, maybe = self.of_rows(predicate, wanted)
             passes &= yes
             possible &= yes | maybe
         for feature in clause.same:

@@ -88,8 +88,10 @@ class _Judge:
         self._pending = pending
         self._histories: dict[Earlier, dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]]] = {}
         self._names: dict[tuple[str, Key], list[Match]] = defaultdict(list)
+        self._over_name: dict[tuple[str, Across, Key], ClauseState] = {}
         for match in pending:
-            self._names[match.signature, self._name(match.flow)].append(match)
+            if any(isinstance(clause, Across) for clause in match.definition.clauses):
+                self._names[match.signature, self._name(match.flow)].append(match)
 
     def _name(self, flow: int) -> Key:
         context = self._context
@@ -120,7 +122,10 @@ class _Judge:
             case Compare():
                 return self._compare(clause, match.flow)
             case Across():
-                return self._across(clause, match)
+                key = (match.signature, clause, self._name(match.flow))
+                if key not in self._over_name:
+                    self._over_name[key] = self._across(clause, match)
+                return self._over_name[key]
             case Earlier():
                 return self._earlier(clause, match.flow)
         raise AssertionError(f"{clause} needs no second pass")
@@ -176,7 +181,8 @@ class _Judge:
         begin, end = bisect_left(starts, own - clause.within), bisect_left(starts, own)
         if clause.later:
             begin, end = bisect_right(starts, own), bisect_right(starts, own + clause.within)
-        found = [(starts[i], flows[i][1]) for i in range(begin, end) if flows[i][0] != flow]
+        latest = next((i for i in range(end - 1, begin - 1, -1) if flows[i][0] != flow), None)
+        found = [] if latest is None else [(starts[latest], flows[latest][1])]
         if self._context.ledger is not None and "client" not in clause.same:
             first, last = (own + 1, own + clause.within) if clause.later else (own - clause.within, own - 1)
             others = self._context.ledger.shown(clause, self._key(clause, flow))

@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT_HELLO, SERVER
 from dpiprobe.flow.trigger import gather
 from dpiprobe.observe.build import Observed
-from dpiprobe.tls.server import issuer, read_server
+from dpiprobe.tls.record import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, SERVER_HELLO
+from dpiprobe.tls.server import HELLO_RETRY_RANDOM, issuer, read_server
+from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
+
+Bools = npt.NDArray[np.bool_]
 
 
 def compare_issuers(observed: Observed, controls: Controls, waiting: Sequence[int]) -> list[str | None]:
@@ -33,6 +38,34 @@ def compare_issuers(observed: Observed, controls: Controls, waiting: Sequence[in
         shown = peers.where("issuer", lambda g: _issuer(observed, g, seen) is not None)
         if shown and not shown.where(("issued by another than", first := _issuer(observed, shown[0], seen)), lambda g: _issuer(observed, g, seen) != first):
             out[f] = "same" if own == first else "differs"
+    return out
+
+
+def may_show(observed: Observed) -> Bools:
+    """Flows whose server may have shown a certificate in the clear: all but those whose first record is a ServerHello alone that the next record
+    shows to be followed by nothing readable (ChangeCipherSpec, alert or application data), as in TLS 1.3 (RFC 8446 appendix D.4)."""
+    flows, packets, columns = observed.flows, observed.flows.packets, columns_of(observed)
+    out = np.asarray(flows.trigger_kind == CLIENT_HELLO, np.bool_)
+    first = columns.first((flows.origin == SERVER) & (columns.length > 0))
+    slot = np.maximum(first, 0)
+    if not len(flows.row):
+        return out
+    row = flows.row[slot]
+    known = np.flatnonzero(out & (first >= 0) & (flows.offset[slot] == 0) & (packets.payload_captured[row] >= 16))
+    arena, place = np.frombuffer(packets.arena, np.uint8), packets.payload_offset[row[known]]
+    head = arena[place[:, None] + np.arange(15)].astype(np.int64)
+    record, message = head[:, 3] << 8 | head[:, 4], head[:, 6] << 16 | head[:, 7] << 8 | head[:, 8]
+    alone = (head[:, 0] == HANDSHAKE) & (head[:, 1] == 3) & (head[:, 5] == SERVER_HELLO) & (record == message + 4) & (record >= 40)
+    alone &= (head[:, 11:] != np.frombuffer(HELLO_RETRY_RANDOM[:4], np.uint8)).any(axis=1)
+    next_at = record + 5
+    captured = packets.payload_captured[row[known]]
+    at_hand = captured if packets.kept is None else np.minimum(captured, packets.kept[row[known]])
+    following = np.full(len(known), -1, np.int64)
+    there = alone & (next_at < at_hand)
+    following[there] = arena[(place + next_at)[there]]
+    for i in np.flatnonzero(alone & ~there & (next_at < captured)).tolist():  # the capture has it, but not at hand
+        following[i] = packets.payload(int(row[known[i]]))[int(next_at[i])]
+    out[known[alone & np.isin(following, (CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA))]] = False
     return out
 
 

@@ -6,18 +6,71 @@ capture serve other content); what is not known is None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.observe.build import Observed
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
+from dpiprobe.signature.clause import Compare, Control
 from dpiprobe.signature.ledger import Ledger
-from dpiprobe.signature.match import Match
+from dpiprobe.signature.match import Match, Screen
+from dpiprobe.signature.model import Signature
 from dpiprobe.signature.second_pass import Context
 from dpiprobe.verdict.both_ends import Ends
-from dpiprobe.verdict.certificates import compare_issuers
+from dpiprobe.verdict.certificates import compare_issuers, may_show
+from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.vantage import vantage
+
+Bools = npt.NDArray[np.bool_]
+
+
+CERTIFICATE = "certificate"
+
+
+def screen(observed: Observed, controls: Controls) -> Screen:
+    """In which flows the controls let a signature hold that expects something of them."""
+    states = np.array([controls.state(f) for f in range(len(observed.flows))], np.str_)
+    visible: list[Bools] = []
+
+    def possible(signature: Signature) -> Bools | None:
+        mask: Bools | None = None
+        for clause in signature.expect:
+            if isinstance(clause, Control):
+                part: Bools = np.isin(states, clause.states)
+            elif isinstance(clause, Compare):
+                part = (states == "completes") if controls.designated or not clause.predicates else np.zeros(len(states), np.bool_)
+                if clause.certificate is not None:
+                    visible[:] = visible or [may_show(observed)]
+                    part = part & visible[0]
+            else:
+                continue
+            mask = part if mask is None else mask & part
+        return mask
+
+    return possible
+
+
+def _asked(pending: Iterable[Match]) -> dict[str, set[int]]:
+    """Per flow feature (and for the certificate), the flows of which a clause asks it."""
+    flows: dict[str, list[int]] = defaultdict(list)
+    definitions: dict[str, Signature] = {}
+    for match in pending:
+        flows[match.signature].append(match.flow)
+        definitions[match.signature] = match.definition
+    asked: dict[str, set[int]] = defaultdict(set)
+    for name, signature in definitions.items():
+        for clause in signature.clauses:
+            if isinstance(clause, Control | Compare):
+                for predicate in clause.predicates:
+                    asked[predicate.feature].update(flows[name])
+            if isinstance(clause, Compare) and clause.certificate is not None:
+                asked[CERTIFICATE].update(flows[name])
+    return asked
 
 
 def context_of(
@@ -27,8 +80,8 @@ def context_of(
     """Everything that second-pass clauses ask, from the first pass, the outcomes, the controls and, where there is one, the capture of the other
     end. Only flows with a pending match are compared."""
     flows = observed.flows
-    waiting = sorted({m.flow for m in first if m.pending})
-    values = {name: _controls_values(observed, controls, name, waiting) for name in FLOW_FEATURES}
+    asked = _asked(m for m in first if m.pending)
+    values = {name: _controls_values(observed, controls, name, sorted(waiting)) for name, waiting in asked.items() if name in FLOW_FEATURES}
     return Context(
         control=[controls.state(f) for f in range(len(flows))],
         outcome=[o.word for o in outcomes],
@@ -36,11 +89,11 @@ def context_of(
         server=flows.server.tolist(),
         port=flows.server_port.tolist(),
         name=[t.server_name if t else None for t in flows.triggers],
-        start=[flows.time(int(s)) for s in flows.start],
+        start=columns_of(observed).first_time.tolist(),
         matches=[m for m in first if not m.pending],
         ratios={name: _ratios(observed, controls, name, column) for name, column in values.items()} if controls.designated else {},
         control_values=values,
-        certificate=compare_issuers(observed, controls, waiting),
+        certificate=compare_issuers(observed, controls, sorted(asked.get(CERTIFICATE, ()))),
         seen_at=vantage(observed),
         both_ends=[_shown(ends.get(f)) for f in range(len(flows))] if ends is not None else (),
         table=observed,
