@@ -63,8 +63,12 @@ def design(
     slots = (3 if control is not None else 2) * len(names) * repetitions + 2
     if slots > MOST_TRIALS:
         raise UsageError(f"{slots} connections are more than one run takes ({MOST_TRIALS}); give fewer names or repetitions")
+    if get is not None and (client != BUILTIN or vary):
+        raise UsageError("a page is fetched by this machine's TLS library alone; leave out --get, or --client and --vary")
     asked = _asked_hello([*names, *((control,) if control is not None else ())], client, vary, way)
     if client_certificate is not None:
+        if asked:
+            raise UsageError("a client certificate is given by this machine's TLS library alone; leave it out, or --client and --vary")
         asked["client_certificate"] = _checked_common_name(client_certificate, way)
     rng = random.Random(seed)
     room = max(len(name) for name in (*names, control or ""))
@@ -111,10 +115,10 @@ def _asked_hello(names: Sequence[str], client: str, vary: Sequence[str], way: Wa
     """The settings that say whose hello is sent and how it is varied, once it is known that it can be made for all names, and sent."""
     if client == BUILTIN and not vary:
         return {}
-    if way != "hello":
-        raise UsageError("a whole handshake is this machine's TLS library's own; --client and --vary need --hello")
     for name in names:
         made = Recipe(client, name, vary).make()
+        if way == "handshake" and (made.hello.stopped_at or any(s.urgent for s in made.sending.segments)):
+            raise UsageError(f"a handshake cannot be finished from this hello ({shlex.join(vary)}); leave --handshake out")
         if not made.hello.records:
             raise UsageError(f"{client} speaks QUIC, and a live run speaks TLS over TCP; choose another client")
         if not made.sending.in_order:

@@ -29,6 +29,10 @@ def dialogue_of(plan: Plan, trial: Trial) -> Dialogue:
     """What this trial says."""
     if plan.way == "hello":
         return HelloDialogue(crafted_sending(plan, trial))
+    if trial.settings.get("client") or trial.settings.get("vary"):
+        from dpiprobe.probe.hello_handshake import HelloHandshakeDialogue
+
+        return HelloHandshakeDialogue(crafted_sending(plan, trial), _seed(plan, trial))
     certificate = trial.settings.get("client_certificate")
     return HandshakeDialogue(trial.name, plan.get, certificate=str(certificate) if certificate is not None else None)
 
@@ -48,10 +52,14 @@ def crafted_sending(plan: Plan, trial: Trial) -> Sending:
         client=str(trial.settings.get("client") or BUILTIN),
         name=trial.name,
         variations=shlex.split(str(trial.settings.get("vary") or "")),
-        seed=str(trial.settings.get("hello_seed", plan.seed)).encode(),
+        seed=_seed(plan, trial),
         beside=tuple(dict.fromkeys(t.name for t in plan.trials)) if isinstance(trial.settings.get("name_room"), int) else (),
     )
     return recipe.make().sending
+
+
+def _seed(plan: Plan, trial: Trial) -> bytes:
+    return str(trial.settings.get("hello_seed", plan.seed)).encode()
 
 
 class HelloDialogue:

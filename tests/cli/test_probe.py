@@ -124,7 +124,7 @@ def test_a_varied_run_says_so_and_its_plan_carries_the_recipe(capsys: pytest.Cap
 
 @pytest.mark.parametrize(
     ("more", "says"),
-    [(["--vary", "name-uper"], "did you mean"), (["--vary", "disorder-midsld"], "raw packets"), (["--vary", "cut-1", "--handshake"], "--hello"),
+    [(["--vary", "name-uper"], "did you mean"), (["--vary", "disorder-midsld"], "raw packets"), (["--vary", "cut-1", "--handshake", "--get", "/"], "--get"),
      (["--client", "no-such"], "no client"), (["--vary", "name-parent"], "no subdomain"), (["--client-certificate", "XXXX"], "--handshake")],
 )  # fmt: skip
 def test_a_hello_that_cannot_be_sent_is_refused_before_anything_is(more: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

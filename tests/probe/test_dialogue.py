@@ -84,8 +84,8 @@ def test_what_a_socket_cannot_send_is_said_before_anything_is_sent() -> None:
     for vary, word in (["disorder-midsld"], "raw packets"), (["decoy-iana"], "raw packets"), (["name-uper"], "did you mean"), (["cut-1", "cut-2"], "give one"):
         with pytest.raises(UsageError, match=word):
             design(SERVER, ["www.blocked.example"], control=None, repetitions=1, seed=3, vary=vary)
-    with pytest.raises(UsageError, match="--hello"):
-        design(SERVER, ["www.blocked.example"], control=None, repetitions=1, seed=3, vary=["cut-1"], way="handshake")
+    with pytest.raises(UsageError, match="--get"):
+        design(SERVER, ["www.blocked.example"], control=None, repetitions=1, seed=3, vary=["cut-1"], way="handshake", get="/")
 
 
 @pytest.mark.parametrize(
