@@ -26,7 +26,7 @@ def require(what: str, reason: str) -> NoReturn:
     """This test cannot run here: skip it with the reason, or fail where DPIPROBE_REQUIRE says that `what` must be there."""
     if what in os.environ.get("DPIPROBE_REQUIRE", "").split(","):
         pytest.fail(f"{what} is required here (DPIPROBE_REQUIRE), but {reason}", pytrace=False)
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 @pytest.fixture(scope="session")

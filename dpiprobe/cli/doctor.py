@@ -26,6 +26,9 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "quic": (("cryptography", "aioquic"), "QUIC Initials"),
     "fast": (("numba",), "captures of millions of packets"),
     "compress": (("zstandard", "lz4"), "captures packed with zstd or lz4"),
+    "parquet": (("pyarrow",), "analyze --out DIR: Parquet"),
+    "cluster": (("distributed", "fsspec", "aiohttp"), "analyze --dask; captures at https://"),
+    "s3": (("s3fs",), "captures and results at s3://"),
 }
 """extra -> modules, what they are needed for; as in pyproject.toml."""
 
