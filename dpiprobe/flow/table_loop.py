@@ -251,10 +251,7 @@ def hello(
     if state == NOT_YET:
         if offset != 0 or length < 48 or int(buf[at]) != 0x16:
             return UNUSUAL
-        size = 5 + skim.two(buf, at + 3)
-        if length >= size:
-            return skimmed(buf, at, size, flow, flows, strings, spans, lookup, totals, scratch)
-        if size > PART:
+        if 5 + skim.two(buf, at + 3) > PART:
             return UNUSUAL
         have = 0
         owners[flow % len(owners)] = flow
@@ -270,7 +267,7 @@ def hello(
     size = 5 + skim.two(parts, begin + 3)
     if have >= size:
         return skimmed(parts, begin, size, flow, flows, strings, spans, lookup, totals, scratch)
-    return IN_PARTS - have
+    return IN_PARTS - have  # (always from `parts`: a second kind of buffer would have all of it compiled twice)
 
 
 @jit
