@@ -19,7 +19,7 @@ from dpiprobe.flow.packed import PACKED
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 
-MEMORY = 160 << 20
+MEMORY = 128 << 20
 """Bytes of rows held in memory; half of what the whole program may take on a large capture (performance.md), the rest is evaluation."""
 ROW = 4 * PACKED
 

@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -178,6 +179,7 @@ def _work(buckets: Iterator[int], work: Callable[[int], Said], file: IO[bytes]) 
             answer.open[bucket] = said
         else:
             answer.certain.add(said)
+        gc.collect()  # what explained the part refers to itself somewhere, and holds its packets
     file.flush()
     answer.bucket, answer.flow, answer.size = (np.array(numbers, np.int64) for numbers in (places, flows, sizes))
     return answer
