@@ -156,3 +156,19 @@ def test_every_table_has_the_rows_that_the_records_say(many: Path, whole: Path) 
         "observations": sum(len(r["observations"]) for r in records if r["kind"] == "flow"),
     }
     assert {table: content(whole, table, KEYS[table]).num_rows for table in FILES} == wanted
+
+
+def test_an_interruption_is_one_line_and_keeps_what_is_done(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [*DPIPROBE, "-q", "analyze", str(many), "--out", str(out), "--jobs", "2"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (in a background job it is ignored)
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (out.exists() and batches(out)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    workers = children(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.lstrip()) == (130, b"dpiprobe: interrupted; what was there is kept\n")
+    assert batches(out) and not any(map(alive, workers))
