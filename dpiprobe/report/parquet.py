@@ -18,8 +18,8 @@ from dpiprobe.errors import EnvironmentError_
 from dpiprobe.report.jsonl import line, plain
 
 FORMAT = "dpiprobe-parquet/1"
-GROUP = 20_000
-"""Rows of one row group at most; about 20 MB of records in memory."""
+GROUP = 5_000
+"""Rows of one row group at most; about 20 MB of records of interfered flows in memory."""
 Record = Mapping[str, Any]
 
 TABLES: dict[str, dict[str, tuple[str, str]]] = {
