@@ -13,11 +13,11 @@ IDS = set(load(ROOT / "signatures", cache=False).by_id)
 
 
 def test_every_signature_has_its_line() -> None:
-    assert IDS - NAMED == set()
+    assert set() == IDS - NAMED
 
 
 def test_every_name_is_a_signature() -> None:
-    assert NAMED - IDS == set()
+    assert set() == NAMED - IDS
 
 
 def test_every_technique_has_a_signature() -> None:
