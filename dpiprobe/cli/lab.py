@@ -96,7 +96,7 @@ def _conditions(command: Callable[..., None]) -> Callable[..., None]:
                      help="What the path is like; `dpiprobe lab conditions` lists them."),
         click.option("--server", "server_program", metavar="PROGRAM", help="Serve with real software: openssl, nginx, haproxy, gnutls."),
         click.option("--server-does", "behaviours", nargs=2, multiple=True, metavar="NAME WHAT",
-                     help="What the server does by itself for a name: ok, reset, alert, close, hang, slow."),
+                     help="What the server does by itself for a name (*: any other): ok, reset, alert, close, hang, late, slow, stall, ..."),
         click.option("--blocked", "blocked", multiple=True, metavar="NAME", default=(BLOCKED,), show_default=True, help="Names the box acts on."),
     ):  # fmt: skip
         command = option(command)
