@@ -39,7 +39,7 @@ docs: $(VENV)/.installed-dev ## write the generated pages: signatures, features,
 
 soak: $(VENV)/.installed-dev ## the whole matrix, 30,000 innocents, a tenth of it in namespaces too; seeded, hours (SOAK='--jobs 4 --seed 7')
 	@mkdir -p build
-	@$(BIN)/dpiprobe lab matrix --full --innocents 30000 --namespaces 800 --json build/matrix.json --html build/matrix.html $(SOAK)
+	@$(BIN)/dpiprobe lab matrix --full --innocents 30000 --namespaces 800 --namespaces-innocents 300 --json build/matrix.json --html build/matrix.html $(SOAK)
 
 bench: $(VENV)/.installed-dev ## dpiprobe beside cat, capinfos, tcptrace, ndpiReader, tshark, dpkt, scapy; writes docs/performance.md (QUICK=1 prints a short one)
 	@mkdir -p build
