@@ -134,7 +134,7 @@ def _round_trips(
     once = count_where(sends, flow, count)[both] == 1
     echoed = (packets.ts_echo[row[to]] == packets.ts_value[row[at]]) & (packets.ts_value[row[at]] > 0)
     later = packets.ts_value[row[at]] != packets.ts_value[row[np.maximum(first_where(sends, flow, count)[both], 0)]]
-    clear = (once | (echoed & later)) & (time[to] > time[at])
+    clear = (once | (echoed & later)) & (time[to] >= time[at])  # none where the capture is at the server, or its clock coarse
     rtt[both[clear]] = (time[to] - time[at])[clear]
     samples[both[clear]] = 1
     sent = np.flatnonzero((origin == CLIENT) & (length > 0) & (duplicate == 0) & ((flags & RST) == 0) & (end > 0))
@@ -159,7 +159,7 @@ def _round_trips(
         again = (origin == CLIENT) & (length > 0) & (duplicate == 0) & (offset < _highest_before(origin, end, length, flags, flow))
         resent = np.cumsum(again)
         # Karn's algorithm: neither the segment nor anything before its acknowledgement was sent again
-        ahead = (arrival > left) & (resent[arrival] == resent[left]) & ~again[left] & (time[arrival] > time[left])
+        ahead = (arrival > left) & (resent[arrival] == resent[left]) & ~again[left] & (time[arrival] >= time[left])
         arrival, left = arrival[ahead], left[ahead]
         pair = np.unique(left, return_index=True)[1]  # the first acknowledgement of each segment
         arrival, left = arrival[pair], left[pair]

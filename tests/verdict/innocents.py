@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dpiprobe.cases.certificate import certificate
+from dpiprobe.cases.certificate import flight as certificate_flight
 from dpiprobe.wire.build import tcp_options
 from tests.verdict.scene import PAGE, REDIRECT, Scene, Talk, alert, flight, hello_bytes, record, server_hello
 
@@ -508,12 +510,137 @@ def server_resets_three_retransmissions(scene: Scene, at: float, **settings: Any
     for _ in range(3):
         talk.wait(1).them("R", options=b"", window=0, ipid=0)
 
+GET = b"GET / HTTP/1.1\r\nHost: odd.example\r\n\r\n"
+
+
+# -- the rest of the design's list (section 5) and of the look-alikes (techniques, section 8)
+
+
+def elsewhere(scene: Scene) -> str:
+    """Another address, where the story's own rules hold for all names."""
+    return "2001:db8:9::9" if scene.v6 else "198.51.100.99"
+
+
+@innocent
+def syn_cookie_has_expired(scene: Scene, at: float, **settings: Any) -> None:
+    """The hello comes so late that the cookie no longer counts: the server has no connection, and says so."""
+    talk = scene.talk("odd.example", at, **settings).handshake().wait(130_000).hello()
+    talk.rtt_later("R", options=b"", window=0, ipid=0)
+
+
+@innocent
+def syn_cookies_under_a_flood(scene: Scene, at: float, **settings: Any) -> None:
+    """The client's ACK got lost, the server keeps nothing and repeats nothing: each copy of the hello is checked against the cookie and dropped."""
+    talk = begin(scene, at, **settings).again(300, 600, 1200, 2400)
+    talk.wait(talk.rtt).syn_ack(again=True).wait(0.04).own("A").wait(4000).own("FA")
+
+
+@innocent
+def rate_limit_swallows_connections_of_the_prober(scene: Scene, at: float, **settings: Any) -> None:
+    """A dozen connections in two seconds; the server's firewall drops the rest for a minute."""
+    for i in range(12):
+        begin(scene, at + 150 * i, **{**settings, "port": 61_000 + i}).acknowledge().answer().close()
+    for i in range(3):
+        scene.talk("odd.example", at + 3000 + 8000 * i, **{**settings, "port": 61_100 + i}).syn().wait(1000).syn().wait(2000).syn()
+    begin(scene, at + 70_000, **{**settings, "port": 61_200}).acknowledge().answer().close()
+
+
+@innocent
+def rate_limit_refuses_connections_of_the_prober(scene: Scene, at: float, **settings: Any) -> None:
+    for i in range(8):
+        begin(scene, at + 150 * i, **{**settings, "port": 61_000 + i}).acknowledge().answer().close()
+    for i in range(3):
+        scene.talk("odd.example", at + 3000 + 500 * i, **{**settings, "port": 61_100 + i}).syn().rtt_later("RA", seq=0, options=b"", window=0, ipid=0)
+    begin(scene, at + 70_000, **{**settings, "port": 61_200}).acknowledge().answer().close()
+
+
+@innocent
+def rate_limit_shows_a_page(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().own("PA", GET)
+    talk.rtt_later("FPA", b"HTTP/1.1 429 Too Many Requests\r\n\r\n<html><title>429</title></html>").own("A").own("FA").rtt_later("A")
+
+
+@innocent
+def front_that_routes_by_name_closes_an_unknown_one(scene: Scene, at: float, **settings: Any) -> None:
+    """An operator's own front, 8 ms away: it shakes hands for all names, passes known ones on to a server far behind, and closes on the rest."""
+    near = {**settings, "rtt": 8, "server": elsewhere(scene)}
+    for i, name in enumerate(("fine.example", "other.example")):
+        talk = scene.talk(name, at + 300 * i, **near).handshake().hello().acknowledge().answer(after=90)
+        talk.request().response().close()
+    scene.talk("odd.example", at + 1000, **near).handshake().hello().acknowledge().them("FA").own("A").own("FA").rtt_later("A")
+    scene.talk("odd.example", at + 2000, **near).handshake().hello().acknowledge().them("RA")
+    scene.talk("odd.example", at + 3000, **near).handshake().hello().acknowledge().them("PA", alert(112)).them("FA").own("A").own("FA")
+    scene.talk("fine.example", at + 30_000, **near).handshake().hello().acknowledge().answer(after=90).request().response().close()
+
+
+@innocent
+def front_that_routes_by_name_swallows_an_unknown_one(scene: Scene, at: float, **settings: Any) -> None:
+    near = {**settings, "rtt": 8, "server": elsewhere(scene)}
+    scene.talk("fine.example", at, **near).handshake().hello().acknowledge().answer(after=90).request().response().close()
+    scene.talk("odd.example", at + 1000, **near).handshake().hello().acknowledge().wait(12_000).own("FA").rtt_later("A")
+    scene.talk("fine.example", at + 30_000, **near).handshake().hello().acknowledge().answer(after=90).request().response().close()
+
+
+@innocent
+def inspection_that_the_user_agreed_to(scene: Scene, at: float, **settings: Any) -> None:
+    """A company's proxy on the way shows certificates of its own; passed through for one name, it answers for the others."""
+    for i, (name, authority) in enumerate((("fine.example", "Company CA"), ("odd.example", "Public CA"), ("other.example", "Company CA"))):
+        talk = scene.talk(name, at + 400 * i, **{**settings, "rtt": 4, "server": elsewhere(scene)}).handshake().hello().acknowledge()
+        talk.answer(data=certificate_flight(name, certificate(name, authority))).request().response().close()
+
+
+@innocent
+def content_network_redirects_an_unknown_host(scene: Scene, at: float, **settings: Any) -> None:
+    talk = scene.talk("odd.example", at, **settings).handshake().own("PA", GET).rtt_later("PA", REDIRECT)
+    talk.them("FA").wait(0.1).own("FA").rtt_later("A")
+
+
+@innocent
+def country_is_not_served(scene: Scene, at: float, **settings: Any) -> None:
+    """The server itself refuses readers of a country: a page with 451 (RFC 7725)."""
+    talk = scene.talk("odd.example", at, **settings).handshake().own("PA", GET)
+    talk.rtt_later("PA", b"HTTP/1.1 451 Unavailable For Legal Reasons\r\nContent-Length: 27\r\n\r\n<html>not available</html>\n").own("A").close()
+
+
+@innocent
+def kernel_of_a_raw_prober_resets(scene: Scene, at: float, **settings: Any) -> None:
+    """The prober's own kernel knows no such socket and resets at the SYN/ACK; the hello that follows meets a server that has forgotten."""
+    talk = scene.talk("odd.example", at, **settings).syn().wait(50).syn_ack().wait(0.03).own("R", window=0, options=b"", ipid=0)
+    talk.wait(0.3).own("A").hello().rtt_later("R", options=b"", window=0, ipid=0)
+
+
+@innocent
+def scanner_passes(scene: Scene, at: float, **settings: Any) -> None:
+    """SYN, SYN/ACK, and a reset of the scanner's kernel."""
+    for i in range(5):
+        talk = scene.talk(None, at + 20 * i, **{**settings, "port": 62_000 + i})
+        talk.own("S", ack=0, window=65_535, options=b"", ipid=54_321).wait(talk.rtt).syn_ack().wait(0.05).own("R", window=0, options=b"", ipid=0)
+
+
+@innocent
+def flood_of_syns(scene: Scene, at: float, **settings: Any) -> None:
+    """One SYN for each of many ports, of which the server answers a few, again and again."""
+    for i in range(30):
+        talk = scene.talk(None, at + i, **{**settings, "port": 62_000 + i}).syn()
+        if i % 10 == 0:
+            talk.wait(talk.rtt).syn_ack().wait(1000).syn_ack(again=True)
+
+
+@innocent
+def windows_resets_behind_its_close(scene: Scene, at: float, **settings: Any) -> None:
+    """A FIN, and half a minute later a reset+ack with window 0 and DF."""
+    talk = begin(scene, at, **settings).acknowledge().answer().request().response().them("FA").own("A")
+    talk.wait(30_000).them("RA", window=0)
+
+
+@innocent
+def syn_was_lost_and_the_handshake_looks_slow(scene: Scene, at: float, **settings: Any) -> None:
+    """The SYN goes again after a second; measured from the first, an alert after one round trip would look early."""
+    talk = scene.talk("odd.example", at, **settings).syn().wait(1000).syn().wait(50).syn_ack().wait(0.04).own("A").hello()
+    talk.rtt_later("PA", alert(112)).them("FA").own("A").own("FA")
 
 
 # -- other protocols
-
-
-GET = b"GET / HTTP/1.1\r\nHost: odd.example\r\n\r\n"
 
 
 @innocent
