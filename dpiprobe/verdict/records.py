@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from dpiprobe.capture.model import Capture
@@ -21,8 +22,14 @@ FORMAT = "dpiprobe/1"
 
 def endpoint(address: bytes, port: int) -> str:
     """`192.0.2.1:443` or `[2001:db8::1]:443` (RFC 5952)."""
+    return f"{_host(address)}:{port}"
+
+
+@lru_cache(maxsize=4096)
+def _host(address: bytes) -> str:
+    """An address as it stands before a port; a capture has few, and each in many flows."""
     text = str(ipaddress.ip_address(address))
-    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
+    return f"[{text}]" if len(address) == 16 else text
 
 
 def iso(ns: int) -> str:
@@ -33,6 +40,7 @@ def iso(ns: int) -> str:
     return f"{year:04d}-{month:02d}-{day:02d}T{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{rest:09d}Z"
 
 
+@lru_cache(maxsize=64)
 def _civil(days: int) -> tuple[int, int, int]:
     """Days since 1970-01-01 as a Gregorian date; any integer, so that odd clocks of odd captures never raise."""
     era_days = days + 719468

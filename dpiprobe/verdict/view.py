@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.wire.packets import ACK, RST, SYN
@@ -21,13 +21,11 @@ class FlowView:
         self.flows = observed.flows
         self.f = flow
         self.slots = self.flows.slots(flow)
-        packets = self.flows.packets
-        span = slice(self.slots.start, self.slots.stop)
-        rows = self.flows.row[span]
+        columns, span = columns_of(observed), slice(self.slots.start, self.slots.stop)
         self.origin: list[int] = self.flows.origin[span].tolist()
-        self.flags: list[int] = tcp_flags(packets, rows).tolist()
-        self.length: list[int] = packets.payload_length[rows].tolist()
-        self.time: list[int] = packets.time[rows].tolist()
+        self.flags: list[int] = columns.flags[span].tolist()
+        self.length: list[int] = columns.length[span].tolist()
+        self.time: list[int] = columns.time[span].tolist()
         self.offset: list[int] = self.flows.offset[span].tolist()
         self.end: list[int] = self.flows.end[span].tolist()
         self.acked: list[int] = self.flows.acked[span].tolist()
@@ -67,11 +65,13 @@ class FlowView:
 
     def of(self, origin: int, flags: int = 0) -> list[int]:
         """Slots of one origin with any of the flags set (all slots where 0), capture copies left out."""
-        return [
-            s
-            for s, o, g, c in zip(self.slots, self.origin, self.flags, self.copy, strict=True)
-            if o == origin and not c and (not flags or g & flags)
-        ]
+        if flags:
+            return [s for s, o, g, c in zip(self.slots, self.origin, self.flags, self.copy, strict=True) if o == origin and g & flags and not c]
+        return [s for s, o, c in zip(self.slots, self.origin, self.copy, strict=True) if o == origin and not c]
+
+    def _words(self, origin: int) -> list[int]:
+        """Slots of one origin that are no resets, capture copies left out."""
+        return [s for s, o, g, c in zip(self.slots, self.origin, self.flags, self.copy, strict=True) if o == origin and not g & RST and not c]
 
     @cached_property
     def client_fin(self) -> int:
@@ -91,12 +91,12 @@ class FlowView:
     @cached_property
     def server_resets(self) -> list[int]:
         """Resets from the server's address or from a stray address."""
-        return self.of(SERVER, RST) + self.of(STRAY, RST)
+        return self.of(SERVER, RST) + self.of(STRAY, RST) if columns_of(self.observed).has_server_resets[self.f] else []
 
     @cached_property
     def errors(self) -> list[int]:
         """ICMP errors that quote this flow."""
-        return self.of(ICMP_ERROR)
+        return self.of(ICMP_ERROR) if columns_of(self.observed).has_errors[self.f] else []
 
     @cached_property
     def last_time(self) -> int:
@@ -106,12 +106,12 @@ class FlowView:
     @cached_property
     def client_words(self) -> list[int]:
         """The client's packets that are no reset."""
-        return [s for s in self.of(CLIENT) if not self.flags[self.at(s)] & RST]
+        return self._words(CLIENT)
 
     @cached_property
     def server_words(self) -> list[int]:
         """The server's packets that are no reset."""
-        return [s for s in self.of(SERVER) if not self.flags[self.at(s)] & RST]
+        return self._words(SERVER)
 
     def watched_after(self, slot: int) -> int:
         """How long the capture goes on after a slot, ns."""
