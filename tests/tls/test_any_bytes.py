@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dpiprobe.cli.hello_input import _hex
@@ -124,6 +124,8 @@ KINDS = st.sampled_from([0, 10, 13, 16, 21, 41, 43, 51, 0xFE0D, 0x2A2A]) | st.in
 extensions = st.lists(st.builds(Extension, KINDS, st.binary(max_size=60)), max_size=8)
 
 
+@example([Extension(43, b"")], "extensions-grease", 0, b"")
+@example([Extension(43, b"\xfe" + bytes(254))], "extensions-grease", 0, b"")
 @given(extensions, VARIATIONS, st.integers(0, 65535), st.binary(max_size=300))
 def test_hellos_with_any_extensions(found: list[Extension], name: str, version: int, session_id: bytes) -> None:
     """Bodies that are rubbish, where a variation may want to read them."""

@@ -10,7 +10,16 @@ from dataclasses import replace
 from hashlib import shake_256
 
 from dpiprobe.errors import UsageError
-from dpiprobe.tls.extension import X25519, X25519MLKEM768, alpn_body, key_share_body, numbers_body, pre_shared_key_body, x25519mlkem768_key
+from dpiprobe.tls.extension import (
+    X25519,
+    X25519MLKEM768,
+    alpn_body,
+    key_share_body,
+    numbers_body,
+    pre_shared_key_body,
+    versions_body,
+    x25519mlkem768_key,
+)
 from dpiprobe.tls.hello import (
     ALPN,
     KEY_SHARE,
@@ -109,7 +118,7 @@ def grease(hello: ClientHello) -> ClientHello:
         if kind == SUPPORTED_GROUPS:
             body = numbers_body([GREASE_GROUP, *hello.groups])
         elif kind == SUPPORTED_VERSIONS:
-            body = bytes((data[0] + 2,)) + GREASE_VERSION.to_bytes(2, "big") + data[1:]
+            body = versions_body([GREASE_VERSION, *hello.supported_versions])
         elif kind == KEY_SHARE:
             body = key_share_body([KeyShare(GREASE_GROUP, b"\0"), *hello.key_shares])
         out.append(Extension(kind, body))
