@@ -60,7 +60,7 @@ def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np
 
     flow: of each row by the table's number, of an ICMP error (`error`) the flow it quotes · rows of strays name their own conversation
     """
-    home = directory.flow[flow]
+    home = directory.flow[flow].astype(np.int64)
     mine = np.unique(home)
     mine = mine[np.argsort(directory.number[mine], kind="stable")]
     rank = np.zeros(len(directory.flow), np.int64)
@@ -70,9 +70,10 @@ def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np
     order = np.argsort(local, kind="stable")
     known = directory.conversations
     grouped = Grouped(
-        order, local[order], lower[order], joined[order], len(mine), known.low_key[mine], known.high_key[mine], known.transport[mine]
-    )
-    return grouped, directory.client_low[mine], directory.oriented_by[mine], mine
+        order, local[order], lower[order], joined[order], len(mine), known.low_key[mine], known.high_key[mine],
+        known.transport[mine].astype(np.int64),
+    )  # fmt: skip
+    return grouped, directory.client_low[mine], directory.oriented_by[mine].astype(np.int64), mine
 
 
 __all__ = ["PACKED", "regroup", "sides_of", "unpack"]

@@ -24,9 +24,9 @@ class Hellos:
     """Of each flow by the table's number: the string that is its hello's essence (-1: not skimmed), one more than its name's (0: none), its length."""
 
     strings: list[bytes]
-    essence: Ints
-    name: Ints
-    length: Ints
+    essence: npt.NDArray[np.int32]
+    name: npt.NDArray[np.int32]
+    length: npt.NDArray[np.int32]
     _fingerprints: dict[int, tuple[list[str] | None, str, str | None]] = field(default_factory=dict)
     _made: dict[tuple[int, int, int], Trigger] = field(default_factory=dict)
 

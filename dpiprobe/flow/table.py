@@ -38,18 +38,23 @@ class Directory:
     """
 
     conversations: Conversations
-    flow: Ints
-    number: Ints
+    flow: npt.NDArray[np.int32]
+    number: npt.NDArray[np.int32]
     count: int
     client_low: Bools
-    oriented_by: Ints
-    bucket: Ints
-    laid: Ints
+    oriented_by: npt.NDArray[np.int8]
+    bucket: npt.NDArray[np.int16]
+    laid: npt.NDArray[np.int16]
     hellos: Hellos
 
     def errors(self, packets: Packets) -> tuple[Ints, Ints, Ints]:
         """Rows of ICMP errors that quote a flow, that flow, and 1 where its lower endpoint sent the quoted packet."""
         return quoting(packets, self.conversations, self.flow == np.arange(len(self.flow)))
+
+    def slim(self) -> None:
+        """Let go of what only joining asked, and with it of the table itself; keys and transport stay."""
+        known, none = self.conversations, np.empty(0, np.int64)
+        self.conversations = Conversations(known.transport.astype(np.int8), known.low_key, known.high_key, none, none, none, none, none, none)
 
 
 class FlowTable:
@@ -67,7 +72,7 @@ class FlowTable:
         self._strings = np.zeros(1 << 16, np.uint8)
         self._spans = np.zeros(1 << 12, np.int64)
         self._lookup = np.full(1 << 12, -1, np.int64)
-        self._parts = np.zeros(IN_THE_MAKING * table_loop.PART, np.uint8)
+        self._parts: npt.NDArray[Any] = np.zeros(IN_THE_MAKING * table_loop.PART, np.uint8)
         self._owners = np.full(IN_THE_MAKING, -1, np.int64)
         self._scratch = np.zeros(1 << 13, np.uint8)
 
@@ -87,13 +92,13 @@ class FlowTable:
 
     def bucket(self, flow: Ints) -> Ints:
         """The bucket in which the rows of these flows are laid while reading."""
-        return self._flows[flow * table_loop.COLUMNS + table_loop.BUCKET]
+        return self._flows[flow * table_loop.COLUMNS + table_loop.SIDES] >> table_loop.BUCKET
 
     def quiet(self, flows: Ints, now: int, closed: int, idle: int) -> npt.NDArray[np.bool_]:
         """Which of these flows have settled at `now`: closed or reset and without a packet for `closed` ns, or without one for `idle` ns."""
         base = flows * table_loop.COLUMNS
         since = now - self._flows[base + table_loop.END]
-        return np.asarray((since >= idle) | ((self._flows[base + table_loop.ENDED] > 0) & (since >= closed)), np.bool_)
+        return np.asarray((since >= idle) | (((self._flows[base + table_loop.SIDES] & table_loop.ENDED) != 0) & (since >= closed)), np.bool_)
 
     def numbers(self, flows: Ints) -> Ints:
         """The place of these flows among the capture's flows, from 0, as far as it can be said now."""
@@ -141,34 +146,38 @@ class FlowTable:
 
     def finish(self) -> Directory:
         """What can be said once all packets were seen. The table takes no more."""
+        self._index = self._places = self._lookup = self._parts = np.empty(0, np.int64)
         count = int(self.totals[1])
         flows = self._flows[: count * table_loop.COLUMNS].reshape(-1, table_loop.COLUMNS)
         ends, ports, sides = flows[:, table_loop.ENDS], flows[:, table_loop.PORTS], flows[:, table_loop.SIDES]
         transport = ports >> 32
+        counts = flows[:, table_loop.COUNTS]
         known = Conversations(
             transport=transport, low_key=(ends >> 31) * PORTS + ((ports >> 16) & 0xFFFF), high_key=(ends & 0x7FFFFFFF) * PORTS + (ports & 0xFFFF),
-            first=flows[:, table_loop.FIRST].copy(), begin=flows[:, table_loop.BEGIN].copy(), end=flows[:, table_loop.END].copy(),
-            packets=flows[:, table_loop.COUNT].copy(), resets=flows[:, table_loop.RESETS].copy(), from_low=flows[:, table_loop.FROM_LOW].copy(),
+            first=flows[:, table_loop.FIRST], begin=flows[:, table_loop.BEGIN], end=flows[:, table_loop.END], packets=counts >> 31,
+            resets=flows[:, table_loop.RESETS], from_low=counts & table_loop.HALF,
         )  # fmt: skip
-        bucket = flows[:, table_loop.BUCKET].copy()
-        flows_hello, names, lengths = (flows[:, column].copy() for column in (table_loop.HELLO, table_loop.NAME, table_loop.LENGTH))
-        quic = (sides & table_loop.QUIC) != 0
-        alive = (transport == TCP) | quic
+        alive = (transport == TCP) | ((sides & table_loop.QUIC) != 0)
         client_low, basis = _orient(known, sides)
         flow = np.where(alive, np.arange(count), -1)
         for stray, home in homes_of(known, client_low).items():
             flow[stray] = home
         own = flow == np.arange(count)
         number = np.where(own, np.cumsum(own) - 1, -1)
-        client = np.where(client_low, known.low_key, known.high_key) // PORTS
-        laid = bucket.copy()
-        bucket = self._bucket_of(client)
+        bucket = self._bucket_of(np.where(client_low, known.low_key, known.high_key) // PORTS)
         bucket = np.where(flow >= 0, bucket[np.maximum(flow, 0)], -1)
-        self._flows = self._index = self._places = np.empty(0, np.int64)
-        told = (flows_hello > 0) & (client_low == ((sides & table_loop.CLIENT_LOW) != 0)) & (basis == BY_SYN)
+        told = (flows[:, table_loop.HELLO] > 0) & (client_low == ((sides & table_loop.CLIENT_LOW) != 0)) & (basis == BY_SYN)
         strings = [self._strings[a : a + n].tobytes() for a, n in self._spans[: 2 * int(self.totals[skim_loop.STRINGS])].reshape(-1, 2).tolist()]
-        hellos = Hellos(strings, np.where(told, flows_hello - 1, -1), names, lengths)
-        return Directory(known, flow, number, int(own.sum()), client_low, basis, bucket, laid, hellos)
+        hellos = Hellos(
+            strings, np.where(told, flows[:, table_loop.HELLO] - 1, -1).astype(np.int32), flows[:, table_loop.NAME].astype(np.int32),
+            (flows[:, table_loop.SIZES] & 0xFFFF).astype(np.int32),
+        )  # fmt: skip
+        laid = (sides >> table_loop.BUCKET).astype(np.int16)
+        self._flows = np.empty(0, np.int64)
+        return Directory(
+            known, flow.astype(np.int32), number.astype(np.int32), int(own.sum()), client_low, basis.astype(np.int8), bucket.astype(np.int16), laid,
+            hellos,
+        )  # fmt: skip
 
     def _bucket_of(self, client: Ints) -> Ints:
         words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)

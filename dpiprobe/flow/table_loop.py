@@ -22,20 +22,23 @@ jit: Decorator = globals().get("jit", _plain)
 skim: Any = globals().get("skim", skim_loop)
 
 WORDS = 5
-(ENDS, PORTS, FIRST, BEGIN, END, COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, SYN_LOW, SYN_HIGH, ENDED, SIDES, BUCKET, KEPT,
- BEFORE, HELLO, NAME, LENGTH) = range(20)  # fmt: skip
+ENDS, PORTS, FIRST, BEGIN, END, COUNTS, RESETS, SYN_LOW, SYN_HIGH, SIDES, HELLO, NAME, SIZES = range(13)
 """ENDS: lower address << 31 | higher · PORTS: lower's port << 16 | higher's | protocol << 32 · FIRST: number of the first frame · BEGIN, END: time
-of first and last packet · COUNT, RESETS, FROM_LOW: packets, of them resets, of them sent by the lower endpoint · TALKED_*: payload packets of each
-side · SYN_*: sequence number of each side's last lone SYN or -1 · ENDED: a FIN or RST was there · SIDES: bits below · BUCKET: by the client it
-seems to have · KEPT: payload bytes of the seeming client that were kept · BEFORE: the flow before it of the same two endpoints or -1
+of first and last packet · COUNTS: packets << 31 | those that the lower endpoint sent · RESETS: resets among them · SYN_*: sequence number of each
+side's last lone SYN or -1 · SIDES: bits below, and << BUCKET the bucket of the client it seems to have
 HELLO: NOT_YET, UNUSUAL, one more than the number of its essence, or IN_PARTS less the bytes that have come · NAME: one more than the number of its
-host name, 0 without one · LENGTH: of the hello, its record header included"""
-COLUMNS = 20
+host name, 0 without one · SIZES: payload bytes of the seeming client that were kept << 16 | length of the hello, its record header included"""
+COLUMNS = 13
+HALF = (1 << 31) - 1
 NOT_YET, UNUSUAL, IN_PARTS = 0, -1, -2
 PART = 4096
 """Bytes of a hello in several segments that is put together here at most; so many hellos at a time as `owners` is long."""
-FIRST_LOW, CLIENT_LOW, HAS_SYN, SYN_IS_LOW, HAS_SYN_ACK, SYN_ACK_IS_LOW, HAS_SPEECH, SPEECH_IS_LOW, QUIC = (1 << i for i in range(9))
-"""Bits of SIDES: the first packet, the client as it seemed at first, the first lone SYN, SYN/ACK, client's speech; a QUIC long header was there."""
+FIRST_LOW, CLIENT_LOW, HAS_SYN, SYN_IS_LOW, HAS_SYN_ACK, SYN_ACK_IS_LOW, HAS_SPEECH, SPEECH_IS_LOW, QUIC, LOW_TALKED, HIGH_TALKED, ENDED = (
+    1 << i for i in range(12)
+)
+"""Bits of SIDES: the first packet, the client as it seemed at first, the first lone SYN, SYN/ACK, client's speech; a QUIC long header was there;
+who sent payload; a FIN or RST was there."""
+BUCKET = 16
 MIX = 1000003
 MASK = (1 << 30) - 1
 TCP, UDP = 6, 17
@@ -167,12 +170,12 @@ def track(
         fresh = flow < 0
         if not fresh and lone_syn:
             mine = SYN_LOW if low else SYN_HIGH
-            spoke = int(flows[here + FROM_LOW]) if low else int(flows[here + COUNT]) - int(flows[here + FROM_LOW])
-            talked = int(flows[here + (TALKED_LOW if low else TALKED_HIGH)])
+            counts, told = int(flows[here + COUNTS]), int(flows[here + SIDES])
+            spoke = counts & HALF if low else (counts >> 31) - (counts & HALF)
+            talked = told & (LOW_TALKED if low else HIGH_TALKED)
             repeats = int(flows[here + mine]) == sequence
-            fresh = (spoke > 0 and not repeats) or (repeats and talked > 0 and int(flows[here + ENDED]) > 0)
+            fresh = (spoke > 0 and not repeats) or (repeats and talked != 0 and told & ENDED != 0)
         if fresh:
-            before = flow
             flow = int(totals[1])
             totals[1] = flow + 1
             index[spot] = flow
@@ -183,9 +186,8 @@ def track(
             flows[here + BEGIN] = time
             flows[here + SYN_LOW] = -1
             flows[here + SYN_HIGH] = -1
-            for column in (COUNT, RESETS, FROM_LOW, TALKED_LOW, TALKED_HIGH, ENDED, SIDES, KEPT, HELLO, NAME, LENGTH):
+            for column in (COUNTS, RESETS, HELLO, NAME, SIZES):
                 flows[here + column] = 0
-            flows[here + BEFORE] = before
             # who seems to be the client: only a guess that says where rows are laid; `orient` decides
             if lone_syn or speech:
                 sender = True
@@ -195,8 +197,8 @@ def track(
                 sender = sport >= dport
             client = source if sender else destination
             b = client * WORDS
-            flows[here + BUCKET] = scatter(scatter(int(words[b + 1]), int(words[b + 2])), scatter(int(words[b + 3]), int(words[b + 4]))) % buckets
-            flows[here + SIDES] = (FIRST_LOW if low else 0) | (CLIENT_LOW if low == sender else 0)
+            bucket = scatter(scatter(int(words[b + 1]), int(words[b + 2])), scatter(int(words[b + 3]), int(words[b + 4]))) % buckets
+            flows[here + SIDES] = (bucket << BUCKET) | (FIRST_LOW if low else 0) | (CLIENT_LOW if low == sender else 0)
         if lone_syn:
             flows[here + (SYN_LOW if low else SYN_HIGH)] = sequence
         sides = int(flows[here + SIDES])
@@ -208,17 +210,15 @@ def track(
             sides |= HAS_SPEECH | (SPEECH_IS_LOW if low else 0)
         if protocol == UDP and not sides & QUIC and long_header(buf, at, captured):
             sides |= QUIC
+        if flags & 0x05:
+            sides |= ENDED
+        if length > 0:
+            sides |= LOW_TALKED if low else HIGH_TALKED
         flows[here + SIDES] = sides
         flows[here + END] = time
-        flows[here + COUNT] += 1
-        if low:
-            flows[here + FROM_LOW] += 1
+        flows[here + COUNTS] += (1 << 31) | (1 if low else 0)
         if flags & 0x04:
             flows[here + RESETS] += 1
-        if flags & 0x05:
-            flows[here + ENDED] = 1
-        if length > 0:
-            flows[here + (TALKED_LOW if low else TALKED_HIGH)] += 1
         flow_of[row] = 2 * flow + (1 if low else 0)
         mine = low == ((sides & CLIENT_LOW) != 0)
         state = int(flows[here + HELLO])
@@ -234,9 +234,9 @@ def track(
             kept[row] = captured
         elif mine and (state > NOT_YET or state <= IN_PARTS):
             kept[row] = HEAD
-        elif low == ((sides & CLIENT_LOW) != 0) and int(flows[here + KEPT]) < CLIENT_BYTES:
+        elif mine and (int(flows[here + SIZES]) >> 16) < CLIENT_BYTES:
             kept[row] = captured
-            flows[here + KEPT] += captured
+            flows[here + SIZES] += captured << 16
         else:
             kept[row] = HEAD
 
@@ -280,7 +280,7 @@ def skimmed(
     if written < 0:
         return UNUSUAL
     number = skim.intern(scratch, 0, written, strings, spans, lookup, totals)
-    flows[flow * COLUMNS + LENGTH] = size
+    flows[flow * COLUMNS + SIZES] = (int(flows[flow * COLUMNS + SIZES]) & ~0xFFFF) | size
     flows[flow * COLUMNS + NAME] = 0
     if int(totals[skim.NAME_SIZE]) != skim.NO_NAME:
         named = skim.intern(buf, int(totals[skim.NAME_AT]), int(totals[skim.NAME_SIZE]), strings, spans, lookup, totals)

@@ -41,6 +41,10 @@ CHUNK = 2 << 20
 """Bytes read at once: rows of a chunk stay in a core's cache from loop to loop (a quarter faster than 8 MiB)."""
 
 
+PART, MOST_BUCKETS = 32 << 20, 512
+"""Bytes of a capture to one bucket, about, and the most buckets, whose edges are kept for every chunk; policy."""
+
+
 class LargeExplanation:
     """What was found out about a large capture. `partners`: as in `Explanation`, which has a server side and this has none."""
 
@@ -157,7 +161,7 @@ def explain_large(
         used = loops or compiled_loops() or Loops()
         with Reading(stream, used.walk, 1 if follow else chunk) as reading:
             hear = Follower(Settings(database, None, controls, bool(controls), True, interesting), stream.name, follow).heard if follow else None
-            parts = read_parts(reading, used, buckets=buckets or BUCKETS, memory=memory, file=again, hear=hear)
+            parts = read_parts(reading, used, buckets=buckets or _buckets(file), memory=memory, file=again, hear=hear)
         try:
             plan, broken = plan_of(parts.capture)
             capture = replace(parts.capture, damage=[*parts.capture.damage, broken]) if broken else parts.capture
@@ -174,6 +178,12 @@ def explain_large(
         if again is not None:
             os.close(again)
     return LargeExplanation(capture, said, written, database.hash)
+
+
+def _buckets(file: int | None) -> int:
+    """Among how many buckets clients are divided: so many that a part of a long capture is no larger than one of a short. Shows nowhere."""
+    size = os.fstat(file).st_size if file is not None else 0
+    return min(max(BUCKETS, 1 << (size // PART).bit_length()), MOST_BUCKETS)
 
 
 @contextmanager

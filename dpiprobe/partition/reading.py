@@ -70,6 +70,7 @@ class Parts:
         self._errors: dict[int, list[int]] = {}
         self._aside = aside
         self._error_flow, self._error_lower = self._find_errors()
+        directory.slim()
         self._move()
 
     def __len__(self) -> int:
@@ -136,7 +137,7 @@ class Parts:
         packets = unpack(words, arena, self._addresses, self._read if self._file is not None else None, quotes, quote)
         grouped, client_low, oriented_by, mine = regroup(directory, flow, lower, error)
         flows = settle_grouped(packets, grouped, client_low, oriented_by, directory.hellos.triggers(mine))
-        flows.numbers, flows.watched_until = directory.number[mine], self._latest
+        flows.numbers, flows.watched_until = directory.number[mine].astype(np.int64), self._latest
         return flows
 
     def _read(self, place: int, size: int) -> bytes:
