@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dpiprobe.cli.hello_input import _hex
+from dpiprobe.cli.hello_input import hex_bytes
 from dpiprobe.errors import UsageError
 from dpiprobe.tls.craft import BROWSER_ALPN, client_hello
 from dpiprobe.tls.description import describe, read_description
@@ -91,7 +91,7 @@ def test_random_bytes(data: bytes, name: str, mark: str) -> None:
     use(b"\x16\x03\x01" + len(data).to_bytes(2, "big") + data, name, mark)
     body = PLAIN[9:43] + data
     use(b"\x16\x03\x01" + (4 + len(body)).to_bytes(2, "big") + b"\x01" + len(body).to_bytes(3, "big") + body, name, mark)
-    _hex(data)
+    hex_bytes(data)
 
 
 @st.composite
