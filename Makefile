@@ -49,7 +49,7 @@ bench-tools: ## as root on Debian: install the programs that bench measures besi
 	apt-get install -y --no-install-recommends coreutils wireshark-common tcptrace libndpi-bin tshark
 
 hellos: $(VENV)/.installed-dev ## record the ClientHellos of the programs that are installed, on loopback (docs/clients.md)
-	@$(BIN)/python -m hellos $(HELLOS)
+	@$(BIN)/python -m tests.hellos $(HELLOS)
 
 env: $(VENV)/.installed-dev ## create the environment for working on the project
 

@@ -16,10 +16,10 @@ import pytest
 from dpiprobe.tls import clients
 from dpiprobe.tls.clients.template import read_client
 from dpiprobe.tls.hello import parse
-from hellos.listen import Heard, Listener
-from hellos.programs import PROGRAMS
-from hellos.template import hello_in, record_of, what_varies
 from tests.conftest import ROOT
+from tests.hellos.listen import Heard, Listener
+from tests.hellos.programs import PROGRAMS
+from tests.hellos.template import hello_in, record_of, what_varies
 from tests.tls.clients import openssl_hello
 
 FACTS = {
@@ -104,7 +104,7 @@ def test_every_row_has_its_own_name_and_every_recorded_client_its_row() -> None:
 
 
 def test_the_list_says_what_is_missing_and_how_to_install_it() -> None:
-    done = subprocess.run([sys.executable, "-m", "hellos", "--list"], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-m", "tests.hellos", "--list"], capture_output=True, text=True, check=True, cwd=ROOT)
     lines = done.stdout.splitlines()
     assert len(lines) == len(PROGRAMS)
     assert all("installed" in line or "missing: " in line for line in lines)
@@ -115,7 +115,7 @@ def test_a_real_program_is_recorded_in_namespaces_of_its_own(tmp_path: Path) -> 
         pytest.skip("openssl, unshare or ip is not installed")
     if subprocess.run(["unshare", "--user", "--map-root-user", "--net", "--mount", "true"], check=False, capture_output=True).returncode:
         pytest.skip("user namespaces are not allowed here")
-    done = subprocess.run([sys.executable, "-m", "hellos", "openssl", "--out", str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-m", "tests.hellos", "openssl", "--out", str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     made = json.loads((tmp_path / "openssl.json").read_text(encoding="utf-8"))
     assert read_client((tmp_path / "openssl.json").read_text(encoding="utf-8")).hello.server_name == "www.example.com"

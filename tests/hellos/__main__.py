@@ -1,4 +1,4 @@
-"""`python -m hellos [ID ...]`: record the ClientHello of every program in the table that is installed, or of those named.
+"""`python -m tests.hellos [ID ...]`: record the ClientHello of every program in the table that is installed, or of those named.
 
     --list       say what is installed, what is missing and how to install it; record nothing
     --python P   the interpreter that has the PyPI packages (also: HELLOS_PYTHON); this one where it is not given
@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from dpiprobe.errors import DpiprobeError
-from hellos.confine import confine, confined
-from hellos.listen import Heard, Listener
-from hellos.programs import PROGRAMS, Program
-from hellos.template import record_of
+from tests.hellos.confine import confine, confined
+from tests.hellos.listen import Heard, Listener
+from tests.hellos.programs import PROGRAMS, Program
+from tests.hellos.template import record_of
 
 NAME = "www.example.com"  # RFC 2606 section 3
 RECORDINGS = 3  # of each program: enough to tell what is drawn anew from what stands still
@@ -38,7 +38,7 @@ DATA = Path(__file__).resolve().parent.parent / "dpiprobe" / "tls" / "clients" /
 
 def main() -> int:
     """Record, or list."""
-    words = argparse.ArgumentParser(prog="python -m hellos", description="Record the ClientHellos of real programs on loopback.")
+    words = argparse.ArgumentParser(prog="python -m tests.hellos", description="Record the ClientHellos of real programs on loopback.")
     words.add_argument("ids", nargs="*", metavar="ID", help="the clients to record; all that are installed without it")
     words.add_argument("--list", action="store_true", help="say what is installed and what is missing")
     words.add_argument("--python", default=os.environ.get("HELLOS_PYTHON", sys.executable), help="the interpreter with the PyPI packages")

@@ -26,7 +26,7 @@ from dpiprobe.tls.hello import (
     parse_message,
 )
 from dpiprobe.tls.quic_initial import client_hello_of
-from hellos.listen import Heard
+from tests.hellos.listen import Heard
 
 WIDTH = 64  # bytes in a line of hex
 ORDER, GREASE_ALIKE = "extension order", 0x0A0A

@@ -27,7 +27,7 @@ def confined() -> bool:
 
 
 def confine(arguments: Sequence[str], names: Sequence[str]) -> int:
-    """Run `python -m hellos` with these arguments inside; returns its exit code."""
+    """Run `python -m tests.hellos` with these arguments inside; returns its exit code."""
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         raise EnvironmentError_("recording needs the programs unshare and ip; install util-linux and iproute2")
     with tempfile.TemporaryDirectory(prefix="hellos-") as folder:
@@ -35,5 +35,5 @@ def confine(arguments: Sequence[str], names: Sequence[str]) -> int:
         hosts.write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {name}\n" for name in names), encoding="ascii")
         inner = 'ip link set lo up && mount --bind "$1" /etc/hosts && shift && exec "$@"'
         command = ["unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", inner, "sh", str(hosts)]
-        done = subprocess.run([*command, sys.executable, "-m", "hellos", *arguments], check=False, env={**os.environ, INSIDE: "1"})
+        done = subprocess.run([*command, sys.executable, "-m", "tests.hellos", *arguments], check=False, env={**os.environ, INSIDE: "1"})
     return done.returncode
