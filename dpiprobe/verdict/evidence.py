@@ -291,6 +291,8 @@ def impossible_sequences(view: FlowView) -> list[Evidence]:
     if len(odd) < 2 or view.lost:
         return []
     reason = f"{len(odd)} resets whose sequence numbers no stack would choose: neither the next byte of the server nor anything the client acknowledged"
+    if all(_echoes(view, s) for s in odd):  # packets of the server that were changed on the way keep its timestamps (techniques F3)
+        return [Evidence("impossible-sequence", "rst.rewrite", odd, reason + ", and yet with this connection's timestamps: its own packets, changed")]
     return [Evidence("impossible-sequence", "rst", odd, reason)]
 
 

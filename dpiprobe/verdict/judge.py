@@ -330,7 +330,7 @@ class Judge:
 
     def _placed(self, view: FlowView, technique: str) -> str:
         """Forged resets with their position, as far as this flow shows it."""
-        if not technique.startswith("rst"):
+        if not technique.startswith("rst") or technique == "rst.rewrite":
             return technique
         resets = sorted(s for s in view.server_resets if s > max(view.hello, view.syn))
         if view.hello < 0 or not resets:

@@ -149,6 +149,18 @@ def test_an_answer_after_a_reset_shows_the_reset_was_not_the_servers() -> None:
     assert (judged.verdict, judged.technique) == ("blocked", "rst.on-path")
 
 
+def test_resets_in_steps_with_the_servers_timestamps_are_its_own_packets_changed() -> None:
+    def changed(t: Talk) -> object:
+        start = t.server.next
+        t.acknowledge()
+        for place in (0, 1448, 1298):
+            t.wait(1).them("RA", seq=start + place)
+        return t
+
+    judged = odd(between_controls(changed)).judged
+    assert (judged.verdict, judged.technique, judged.position) == ("blocked", "rst.rewrite", "in-path")
+
+
 def test_an_answer_that_the_reset_overtook_shows_nothing() -> None:
     def overtaken(t: Talk) -> object:
         start = t.server.next
