@@ -25,6 +25,7 @@ from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.expected import Expected, against_expected
+from dpiprobe.verdict.fine import fine, why_fine
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.observations import observations_of
 from dpiprobe.verdict.quic import unanswered_initials
@@ -118,7 +119,8 @@ class Judge:
             dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
-        judged: list[Judgement | None] = [self._judge(f, findings[f], because.get(f)) for f in range(count)]
+        plain = fine(self.observed, self.outcomes, {f for f in range(count) if findings[f] or f in self.matches or f in self.ends or f in because})
+        judged: list[Judgement | None] = [plain.get(f) or self._judge(f, findings[f], because.get(f)) for f in range(count)]
         for group in names.values():
             self._one_place(group, judged)
         for place in {id(place): place for place in places.values()}.values():
@@ -215,14 +217,7 @@ class Judge:
             judgement.reasons.append(strange)
         elif outcome.word == "worked":
             judgement.verdict, judgement.confidence = "ok", "medium"
-            if kind == QUIC_INITIAL:
-                judgement.reasons.append("the server answered the Initial")
-            elif kind in (CLIENT_HELLO, HTTP_REQUEST):
-                judgement.reasons.append(
-                    f"the server answered in packet {self.observed.flows.number(outcome.slot)} and nothing ended the connection"
-                )
-            else:
-                judgement.reasons.append("the connection worked")
+            judgement.reasons.append(why_fine(kind, self.observed.flows.number(outcome.slot)))
         else:
             self.excuses.excuse(judgement, found, because)
         if judgement.technique is None or judgement.verdict in ("ok", "down"):

@@ -195,8 +195,12 @@ SHORT_TTL = 24
 (`packet_features.USUAL_INITIAL_TTLS`), and a capture point lies at most a few hops from the client; unverified."""
 
 
+KEPT_VIEWS = 4096
+"""Views that are kept at once: a few kB each, and rules come back to a flow soon or not at all; policy."""
+
+
 class Views:
-    """The views of a batch, each made once: `views(f)`. Shared by all rules of this room."""
+    """The views of a batch, made when asked for and kept for a while: `views(f)`. Shared by all rules of this room."""
 
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
@@ -205,5 +209,7 @@ class Views:
     def __call__(self, flow: int) -> FlowView:
         view = self._made.get(flow)
         if view is None:
+            if len(self._made) >= KEPT_VIEWS:
+                self._made.clear()
             view = self._made[flow] = FlowView(self._observed, flow)
         return view
