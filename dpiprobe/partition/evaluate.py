@@ -48,7 +48,7 @@ class Said:
     """
 
     lines: list[tuple[int, bytes]] = field(default_factory=list)
-    trials: list[Trials] = field(default_factory=list)
+    trials: dict[tuple[str, str | None], Trials] = field(default_factory=dict)
     verdicts: Counter[str] = field(default_factory=Counter)
     techniques: Counter[str] = field(default_factory=Counter)
     signatures: Counter[str] = field(default_factory=Counter)
@@ -58,7 +58,11 @@ class Said:
 
     def add(self, other: Said) -> None:
         """Take in what another part said, but for its lines."""
-        self.trials += other.trials
+        for name, trials in other.trials.items():
+            if name in self.trials:
+                self.trials[name].add(trials)
+            else:
+                self.trials[name] = trials
         self.verdicts.update(other.verdicts)
         self.techniques.update(other.techniques)
         self.signatures.update(other.signatures)
@@ -105,5 +109,5 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
             said.telling[record["server"], asked, verdict] = record
     for trials in gather_names(flows, explanation.judgements, explanation.controls, planned_names(flows, settings.plan)):
         trials.leads = [(flow, replace(lead, evidence=[], observations=[])) for flow, lead in trials.leads]
-        said.trials.append(trials)
+        said.trials[trials.server, trials.server_name] = trials
     return said

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +53,7 @@ class LargeExplanation:
     def __init__(self, capture: Capture, said: Said, lines: Lines, database: str) -> None:
         self.capture = capture
         self.said = said
-        self.names = _names(said.trials)
+        self.names = _names(said.trials.values())
         self._lines = lines
         self._database = database
 
@@ -208,9 +208,6 @@ def _in_plan(parts: Parts, plan: Plan | None) -> bool:
     return any((endpoint(*client), endpoint(*server)) in trials for client, server in ends)
 
 
-def _names(trials: list[Trials]) -> list[NameJudgement]:
+def _names(trials: Iterable[Trials]) -> list[NameJudgement]:
     """One judgement for each (server, name), in order of the first flow."""
-    groups: dict[tuple[str, str | None], list[Trials]] = {}
-    for one in trials:
-        groups.setdefault((one.server, one.server_name), []).append(one)
-    return sorted((judge_name(parts) for parts in groups.values()), key=lambda name: name.flows[0])
+    return sorted((judge_name([one]) for one in trials), key=lambda name: name.flows[0])

@@ -54,6 +54,19 @@ class Trials:
     leads: list[tuple[int, Judgement]]
     controls: dict[str, Any]
 
+    def add(self, other: Trials) -> None:
+        """Take in trials of the same name by other clients."""
+        self.flows += other.flows
+        self.counts = {word: n + other.counts[word] for word, n in self.counts.items()}
+        names = sorted({*self.controls.get("names", ()), *other.controls.get("names", ())})[:NAMED]
+        self.controls = {"names": names} | {word: self.controls.get(word, 0) + other.controls.get(word, 0) for word in ("ok", "failed")}
+        mine, theirs = ORDER.index(self.verdict), ORDER.index(other.verdict)
+        if theirs < mine:
+            self.verdict, self.alike, self.leads = other.verdict, other.alike, other.leads
+        elif theirs == mine:
+            self.alike.update(other.alike)
+            self.leads = _best(self.leads + other.leads)
+
 
 def trials_of(server: str, name: str | None, judgements: Sequence[tuple[int, Judgement]], controls: dict[str, Any]) -> Trials:
     """Gather the trials of one name. `judgements`: each with its flow's number in the capture."""
@@ -61,12 +74,17 @@ def trials_of(server: str, name: str | None, judgements: Sequence[tuple[int, Jud
     counts = {word: counted[word] for word in COUNTED}
     verdict = next(word for word in ORDER if counts[word])
     best = [(f, j) for f, j in judgements if j.verdict == verdict]
+    return Trials(server, name, [f for f, _ in judgements], counts, verdict, Counter(j.technique for _, j in best), _best(best), controls)
+
+
+def _best(judgements: Sequence[tuple[int, Judgement]]) -> list[tuple[int, Judgement]]:
+    """For each confidence and technique the judgement that speaks for the name."""
     leads: dict[tuple[str, str | None], tuple[int, Judgement]] = {}
-    for f, j in best:
+    for f, j in judgements:
         key = (j.confidence, j.technique)
         if key not in leads or _telling(f, j) > _telling(*leads[key]):
             leads[key] = (f, j)
-    return Trials(server, name, [f for f, _ in judgements], counts, verdict, Counter(j.technique for _, j in best), list(leads.values()), controls)
+    return list(leads.values())
 
 
 def _telling(flow: int, judgement: Judgement) -> tuple[bool, int, int]:
