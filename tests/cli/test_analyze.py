@@ -12,7 +12,7 @@ import pytest
 from dpiprobe.cases.certificate import certificate
 from dpiprobe.cli import main
 from dpiprobe.errors import InputError
-from dpiprobe.scale import task
+from dpiprobe.scale import run, task
 from dpiprobe.scale.inputs import Input
 from tests.report.fixtures import OK_FLOW, capture, flow, name
 
@@ -32,7 +32,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         return SimpleNamespace(records=[record | {"capture": path} for record in RECORDS], partners=0 if options.get("server_side") else None)
 
     monkeypatch.setattr(task, "explain_file", explain_file)
-    monkeypatch.setattr(task, "signatures", lambda folder, *_: SimpleNamespace(hash="f00d", folder=folder))
+    for module in (task, run):
+        monkeypatch.setattr(module, "signatures", lambda folder, *_: SimpleNamespace(hash="f00d", folder=folder))
     return calls
 
 
@@ -67,8 +68,9 @@ def test_fail_on_is_exit_code_1(asked: list[Any]) -> None:
 
 def test_options_reach_the_explanation(asked: list[Any]) -> None:
     main.run(["analyze", "a.pcap", "--control", "x.example", "--control", "y.example", "--server-side", "s.pcap", "--signatures", "mine", "--json"])
-    database = SimpleNamespace(hash="f00d", folder="mine")
-    assert asked == [("a.pcap", {"database": database, "controls": ("x.example", "y.example"), "server_side": "s.pcap"})]
+    (path, options), *_ = asked
+    assert path == "a.pcap" and options["database"] == SimpleNamespace(hash="f00d", folder="mine")
+    assert (options["controls"], options["server_side"]) == (("x.example", "y.example"), "s.pcap")
 
 
 @pytest.mark.parametrize(

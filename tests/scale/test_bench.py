@@ -38,11 +38,13 @@ def test_a_table_without_its_yardsticks_says_that_it_is_no_result(program: str) 
 
 
 def test_the_page_keeps_what_people_wrote(tmp_path: Path) -> None:
-    (tmp_path / "page.md").write_text((ROOT / "docs" / "performance.md").read_text())
+    written = (ROOT / "docs" / "performance.md").read_text()
+    (tmp_path / "page.md").write_text(written)
     for _ in range(2):
         page.write(tmp_path / "page.md", page.tables(figures()))
     text = (tmp_path / "page.md").read_text()
-    assert text.startswith("# How fast it is") and text.count("### What was asked for") == 1 and text.endswith(page.END + "\n")
+    assert text.count("### What was asked for") == 1
+    assert text.split(page.BEGIN)[0] == written.split(page.BEGIN)[0] and text.split(page.END)[1] == written.split(page.END)[1]
 
 
 def test_without_the_yardsticks_nothing_is_measured_for_the_page(tmp_path: Path) -> None:
