@@ -58,7 +58,9 @@ class Test:
         elif self.how == "bytes":
             result = np.fromiter((entry in self.patterns for entry in data), np.bool_, len(data))
         else:
-            result = np.fromiter((any(p in (entry or b"") for p in self.patterns) for entry in data), np.bool_, len(data))
+            result = np.zeros(len(data), np.bool_)
+            for pattern in self.patterns:
+                result |= np.fromiter([pattern in (entry or b"") for entry in data], np.bool_, len(data))
         return ~result if self.negated else result
 
     def _within(self, data: npt.NDArray[Any]) -> Bools:

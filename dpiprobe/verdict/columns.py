@@ -129,6 +129,18 @@ class Columns:
         return np.maximum.reduceat(self.time, self.flows.start) if self.count else np.zeros(0, np.int64)
 
     @cached_property
+    def heard_time(self) -> Ints:
+        """When the server acknowledged the trigger's end; means nothing where it did not."""
+        return self.when(self.flows.ack_end)
+
+    @cached_property
+    def step_back(self) -> Ints:
+        """By how much the clock ran back between neighbours of the flow at most, ns; 0 where it did not."""
+        back = np.concatenate((np.zeros(1, np.int64), self.time[:-1] - self.time[1:])) if len(self.time) else self.time
+        back[self.flows.start] = 0
+        return np.maximum(np.maximum.reduceat(back, self.flows.start), 0) if self.count else np.zeros(0, np.int64)
+
+    @cached_property
     def hello_copy(self) -> Bools:
         """Per slot: the client's packet carries bytes of the trigger."""
         flows = self.flows

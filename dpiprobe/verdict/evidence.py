@@ -17,6 +17,7 @@ from math import gcd
 from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, SERVER, UNKNOWN
 from dpiprobe.tls.alert import read_alert
 from dpiprobe.tls.http import parse_response
+from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Evidence
 from dpiprobe.verdict.outcome import FRAGMENTATION_NEEDED
 from dpiprobe.verdict.view import FlowView
@@ -98,10 +99,13 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
         return []
     candidates = dict.fromkeys(resets, "rst")
     for slot in view.server_words:
+        if slot <= view.hello or view.when(slot) - view.when(view.hello) > EARLY_FRACTION * view.rtt:
+            continue
         speaks = view.flags[view.at(slot)] & FIN or (view.length[view.at(slot)] and _plaintext(view, slot))
-        if slot > view.hello and speaks and not 0 <= view.closed_by_us < slot:
+        if speaks and not 0 <= view.closed_by_us < slot:
             candidates[slot] = content_technique(view, slot)
     found: list[Evidence] = []
+    steady: bool | None = None  # what can be said of the flow's clock as a whole, asked at most once
     for slot, technique in sorted(candidates.items()):
         sent = _trigger_before(view, slot)
         if sent < 0:
@@ -112,7 +116,10 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
             continue
         answers_it = _answers_trigger(view, slot)
         told = technique == "rst" or int(view.flows.timestamps[view.f]) == 1
-        repeatable = answers_it and told and view.rtt >= LEAST_ROUND_TRIP and not _clock_steps(view, slot) and not _clock_too_coarse(view)
+        repeatable = answers_it and told and view.rtt >= LEAST_ROUND_TRIP and not _clock_ran_back(view, slot)
+        if repeatable:
+            steady = not _effect_before_cause(view) and not _clock_too_coarse(view) if steady is None else steady
+            repeatable = steady
         sufficient = repeatable and samples >= EARLY_SAMPLES and not no_socket_reset(view, slot)
         what = "reset" if technique == "rst" else "answer"
         reason = f"{what} {ms(delay)} after the {trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
@@ -134,7 +141,8 @@ def early_refusals(view: FlowView, samples: int) -> list[Evidence]:
     for slot in view.of(SERVER, RST):
         delay = view.when(slot) - view.when(view.syn)
         ours = view.flags[view.at(slot)] & ACK and view.packet(slot, "ack") == accepted
-        if slot > view.syn and ours and 0 <= delay <= EARLY_FRACTION * view.rtt and not _clock_steps(view, slot) and not _clock_too_coarse(view):
+        early = slot > view.syn and ours and 0 <= delay <= EARLY_FRACTION * view.rtt
+        if early and not (_clock_ran_back(view, slot) or _effect_before_cause(view) or _clock_too_coarse(view)):
             found.append(slot)
     if not found:
         return []
@@ -181,15 +189,15 @@ def _answers_trigger(view: FlowView, slot: int) -> bool:
     return view.when(slot) - view.when(view.syn_ack) < PROMPT * view.rtt
 
 
-def _clock_steps(view: FlowView, slot: int) -> bool:
-    """The capture's clock ran backwards in this flow up to the packet, or its two directions have clocks of their own (the server acknowledges
-    what the client sends only later): delays mean nothing then."""
-    last = view.at(slot)
-    return any(b < a - CLOCK_STEP for a, b in pairwise(view.time[: last + 1])) or _effect_before_cause(view)
+def _clock_ran_back(view: FlowView, slot: int) -> bool:
+    """The capture's clock ran backwards in this flow up to the packet: delays mean nothing then."""
+    if columns_of(view.observed).step_back[view.f] <= CLOCK_STEP:
+        return False
+    return any(b < a - CLOCK_STEP for a, b in pairwise(view.time[: view.at(slot) + 1]))
 
 
 def _effect_before_cause(view: FlowView) -> bool:
-    """A packet of the server stands before the client's that it acknowledges."""
+    """A packet of the server stands before the client's that it acknowledges: the two directions have clocks of their own."""
     sent = ahead = UNKNOWN
     for i, origin in enumerate(view.origin):
         if view.flags[i] & RST or view.copy[i]:

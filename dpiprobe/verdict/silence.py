@@ -95,7 +95,6 @@ def _alike(observed: Observed, f: int, controls: Controls) -> list[Witnesses]:
 def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
     """Flows whose hellos do not differ in what `alike` compares, with one of them as their model."""
     columns, segments = columns_of(observed), observed.flow_feature("segments")
-    heard = columns.when(observed.flows.ack_end)
     classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for g in flows:
         trigger = observed.flows.triggers[g]
@@ -108,7 +107,7 @@ def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witne
                 Witness(
                     _name(observed, g),
                     max(int(columns.hello_packet[g]), LEAST_MTU),
-                    int(heard[g]) if observed.flows.ack_end[g] >= 0 else None,
+                    int(columns.heard_time[g]) if observed.flows.ack_end[g] >= 0 else None,
                     int(columns.first_time[g]),
                 )
                 for g in members

@@ -195,7 +195,7 @@ SHORT_TTL = 24
 (`packet_features.USUAL_INITIAL_TTLS`), and a capture point lies at most a few hops from the client; unverified."""
 
 
-KEPT_VIEWS = 4096
+KEPT_VIEWS = 8192
 """Views that are kept at once: a few kB each, and rules come back to a flow soon or not at all; policy."""
 
 

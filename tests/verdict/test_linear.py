@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from dpiprobe.explain import explain
+from dpiprobe.wire.build import address
 from tests.verdict.innocents import STORIES
-from tests.verdict.scene import Scene, Talk, database
+from tests.verdict.scene import CLIENT, Scene, Talk, database
 
 Build = Callable[[Scene, int], Talk]
 
@@ -39,11 +40,25 @@ def stalled(scene: Scene, at: int) -> Talk:
     return talk
 
 
+def own(build: Build) -> Build:
+    """The same, where every eighth flow begins another client."""
+
+    def story(scene: Scene, at: int) -> Talk:
+        before = len(scene.frames)
+        talk = build(scene, at)
+        client = address(f"10.9.{at // 37 // 8 // 200}.{at // 37 // 8 % 200 + 1}")
+        scene.frames[before:] = [(t, n, packet.replace(address(CLIENT), client)) for t, n, packet in scene.frames[before:]]
+        return talk
+
+    return story
+
+
 MIXES: dict[str, tuple[Build, ...]] = {
     "hellos dropped between controls": (fine, dropped),
     "SYNs without answer after interference": (fine, reset, lone_syn),
     "resets": (reset,),
     "stalls between controls": (fine, stalled),
+    "clients with a few flows each": (own(fine), own(dropped), own(reset), own(dropped)),
     "everything": (fine, dropped, lone_syn, reset, stalled),
 }
 
@@ -79,12 +94,12 @@ def test_four_times_the_flows_take_four_times_the_lines(mix: str) -> None:
 def test_a_verdict_is_the_same_alone_and_among_many() -> None:
     together, alone = Scene(), []
     for i, story in enumerate(STORIES.values()):
-        address: dict[str, Any] = {"client": f"10.1.{i // 200}.{i % 200 + 1}"}
+        settings: dict[str, Any] = {"client": f"10.1.{i // 200}.{i % 200 + 1}"}
         single = Scene()
         for scene, at in ((together, i * 90_000), (single, 0)):
             for name, when in (("fine.example", 0), ("other.example", 55_000)):
-                scene.works(name, at + when, port=30_000 + when % 1000, **address)
-            story(scene, at + 2000, **address)
+                scene.works(name, at + when, port=30_000 + when % 1000, **settings)
+            story(scene, at + 2000, **settings)
         alone += _said(single)
     assert sorted(_said(together)) == sorted(alone)
 
