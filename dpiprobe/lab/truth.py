@@ -57,7 +57,8 @@ def _both_ways(emulation: Emulation) -> bool:
     acts_on_answers = emulation.then.to_client == "drop" or emulation.then.after_bytes is not None or emulation.then.after_packets is not None
     terminates = emulation.proxy is not None or emulation.mitm is not None
     sends_on_answers = any(send.when == "answer" for send in emulation.send)
-    return terminates or acts_on_answers or sends_on_answers or emulation.throttle is not None or emulation.rewrite is not None
+    hears_answers = emulation.trigger.kind == "syn_ack"
+    return hears_answers or terminates or acts_on_answers or sends_on_answers or emulation.throttle is not None or emulation.rewrite is not None
 
 
 def _idle(emulation: Emulation) -> str:

@@ -15,6 +15,7 @@ from dpiprobe.errors import UsageError
 from dpiprobe.explain import explain
 from dpiprobe.lab import matrix as room
 from dpiprobe.lab import tally, variants
+from dpiprobe.lab.conditions import CONDITIONS
 from dpiprobe.lab.matrix import Boxes, Task, View
 from dpiprobe.report.matrix_page import page
 from dpiprobe.signature.database import load
@@ -63,6 +64,12 @@ def test_each_variant_is_a_box_with_a_known_technique(boxes: Boxes) -> None:
 
     for name in variants.VARIANTS:
         assert boxes.truths[name].techniques <= set(TECHNIQUES)
+
+
+def test_a_box_that_acts_on_the_servers_packets_is_not_tried_where_it_sees_none_of_them(boxes: Boxes) -> None:
+    one_way = next(c for c in CONDITIONS if c.one_way)
+    assert not boxes.fits("gfw-443-triple-to-syn-ack", one_way)
+    assert boxes.fits("gfw-reset-triple", one_way)
 
 
 def test_kept_captures_say_the_same_as_the_run(boxes: Boxes, tmp_path: Path) -> None:
