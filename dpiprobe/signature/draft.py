@@ -18,7 +18,7 @@ from dpiprobe.observe.table import CLIENT, ICMP_ERROR, ORIGINS, SuspectTable
 from dpiprobe.observe.vocabulary import PACKET_FEATURES
 from dpiprobe.signature.match import Match, unclaimed
 from dpiprobe.signature.reader import read_signature
-from dpiprobe.wire.packets import ACK, FIN, RST, SYN
+from dpiprobe.wire.packets import ACK, FIN, PSH, RST, SYN, URG
 
 ORIGIN_WORDS = {index: word for word, index in ORIGINS.items()}
 LETTERS = (("S", SYN), ("F", FIN), ("R", RST), ("A", ACK))
@@ -123,6 +123,8 @@ def _clause(table: SuspectTable, cluster: Cluster, flows: Sequence[int]) -> list
                 lines.append(f"    # {name} differs: {', '.join(shown[:6])}{' ...' if len(shown) > 6 else ''}")
         elif (name, shared) == ("tos", 0) or (name == "ip_length" and not cluster.key[2]):
             continue
+        elif name == "window_minus_ttl" and _shared(table, cluster.rows, "window") is not None:
+            continue  # a constant window says it already, and the difference would only hold as many hops away as this capture was taken
         elif len(seen_in) == 1 and name in ("ip_length", "window_minus_ttl"):
             continue  # what one flow shows of these says nothing more than payload, window and TTL do
         elif len(seen_in) > 1 or (shared == 0 and name in ("ipid", "window")):
@@ -153,9 +155,10 @@ def _groups(table: SuspectTable, cluster: Cluster, flows: Sequence[int]) -> list
     lines = [f"    count: at least {min(sizes)}"]
     if same:
         lines.insert(0, f"    same: [{', '.join(n.removesuffix('_raw') for n in same)}]")
-    for name in ("window", "ttl"):
-        steps = {b - a for rows in by_flow.values() for a, b in _neighbours([_value(table, r, name) for r in rows])}
-        if len(steps) == 1 and (step := steps.pop()) != 0:
+    for name in ("ipid", "window", "ttl"):
+        pairs = [b - a for rows in by_flow.values() for a, b in _neighbours([_value(table, r, name) for r in rows])]
+        steps = {(p + 0x8000) % 0x10000 - 0x8000 for p in pairs} if name == "ipid" else set(pairs)
+        if len(steps) == 1 and (step := steps.pop()) != 0 and (name != "ipid" or len(pairs) > 1):
             lines.append(f"    # step: {{{name.removesuffix('_raw')}: {step}}}     from one to the next")
     ladders = {_offsets(table, rows) for rows in by_flow.values() if rows}
     if len(ladders) == 1 and len(set(offsets := ladders.pop())) > 1:
@@ -285,11 +288,13 @@ def _send(cluster: Cluster, table: SuspectTable, kind: int) -> str | None:
         return None if word is None else f"    - {{to: client, icmp: {word}, ipid: {0 if of('ipid') == 0 else 'random'}, df: clear, ttl: {ttl}}}"
     if not flags:
         return None
-    pushed = "P" * (carries and not flags & RST)
+    also = [int(table.flags[r]) for r in cluster.rows]
+    pushed = "P" * ((carries and not flags & RST) or all(f & PSH for f in also)) + "U" * all(f & URG for f in also)
     letters = "".join(letter for letter, bit in (("S", SYN), ("F", FIN), ("R", RST)) if flags & bit) + pushed + "A" * bool(flags & ACK)
     one_flow = [r for r in cluster.rows if int(table.flow[r]) == int(table.flow[cluster.rows[0]])]
     ipid = "mirror" if of("ipid_mirror") == 0 and of("ipid") != 0 else "random" if of("ipid") is None else of("ipid")
     window = "mirror" if of("window_mirror") == 0 and of("window") != 0 else "random" if of("window") is None else of("window")
+    tos = f"tos: {of('tos')}, " if of("tos") else ""
     body, zeros = of("body_contains"), of("payload_zeros")
     payload = f", payload: {{zeros: {zeros}}}" if zeros else ""
     if carries and not zeros:
@@ -298,7 +303,7 @@ def _send(cluster: Cluster, table: SuspectTable, kind: int) -> str | None:
     many = f", seq_offsets: [{', '.join(map(str, offsets))}]" if len(set(offsets)) > 1 else f", copies: {len(one_flow)}" if len(one_flow) > 1 else ""
     return (
         f"    - {{to: client, flags: {letters}{many}, seq: {'zero' if kind == 0 and of('seq_raw') == 0 else 'expected'}, "
-        f"ack: {'hello_end' if flags & ACK else 'zero'}, ipid: {ipid}, df: {'set' if of('df') == 0 else 'clear'}, ttl: {ttl}, window: {window}, "
+        f"ack: {'hello_end' if flags & ACK else 'zero'}, ipid: {ipid}, df: {'set' if of('df') == 0 else 'clear'}, ttl: {ttl}, window: {window}, {tos}"
         f"options: none{payload}}}"
     )
 

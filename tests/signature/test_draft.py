@@ -60,6 +60,20 @@ def test_what_one_flow_shows_stands_in_a_comment_and_what_two_share_is_asked_for
     assert not both.generic and both.distinctive_fields == ("resets.ipid",)
 
 
+def test_a_draft_asks_for_nothing_that_only_holds_at_this_distance_and_its_box_sends_what_was_seen(tmp_path: Path) -> None:
+    tape = Tape("draft")
+    for begin, ipid in ((0, 900), (1000, 500)):
+        talk = tape.connection(name="blocked.example", begin=begin).handshake().hello()
+        talk.forged("RPAU", after=4, ttl=76, ipid=7, window=31337, tos=40)
+        for step in range(3):
+            talk.forged("R", after=1, ttl=200, ipid=ipid - 26 * step, window=1101)
+    tape.write(tmp_path / "t.pcap")
+    _, text = drafted(explain(read_capture(tmp_path / "t.pcap"), database=NOBODY), 0, 1)
+    assert "window: 31337" in text and "window_minus_ttl" not in text
+    assert "# step: {ipid: -26}" in text
+    assert "flags: RPUA," in text and "tos: 40, options" in text
+
+
 def test_what_a_device_claims_is_not_drafted_again() -> None:
     explanation = explain(read_capture(ROOT / "pcaps/match/gfw-triple/test.pcap"), database=load(packaged_folder(), cache=False))
     assert draft(explanation.observed, [m for found in explanation.matches.values() for m in found], [1]) is None
