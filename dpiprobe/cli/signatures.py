@@ -76,14 +76,20 @@ def _kept_apart(signature: Signature, database: Database) -> list[str]:
     from dpiprobe.cases.case import default_folder, load_cases
     from dpiprobe.cases.signature_check import run_cases
     from dpiprobe.report.near import nearest
+    from dpiprobe.signature.clause import needs_context
 
     wanted = signature.examples.get("near_miss", [])
     if not default_folder().is_dir():
         return []
-    out = []
+    asked = [c.name for c in (*signature.expect, *signature.any_of) if needs_context(c)]
+    out, killing = [], [c.name for c in signature.rule_out]
+    elsewhere = " or ".join(
+        [f"other flows do not hold {', '.join(asked)}"] * bool(asked) + [f"what rules it out is there: {', '.join(killing)}"] * bool(killing)
+    )  # fmt: skip
+    elsewhere = elsewhere or "none of any_of holds, or a more specific signature has them"
     for ran in run_cases([case for case in load_cases() if case.name in wanted], database):
         differs = nearest(signature, ran.explanation.observed)
-        why = "; ".join(differs or ()) or "no packet that it could be about" * (differs is None) or "controls, other flows, or a clause of rule_out or any_of"
+        why = "; ".join(differs or ()) or "no packet that it could be about" * (differs is None) or f"its packets are there; {elsewhere}"
         out.append(f"  {ran.case.name}: {ran.case.about.rstrip('.')}. What keeps it away: {why}")
     return ["What would have to be otherwise in its near misses:", *out] if out else []
 

@@ -280,7 +280,12 @@ def _legend(all_rungs: list[Rung], record: Mapping[str, Any]) -> list[str]:
         for kind in rung.marks.seen:
             by_mark.setdefault(f"+ {kind}", []).append(rung.number)
     lines = [f"{mark}: packet{'s' * (len(numbers) != 1)} {ranges(numbers)}" for mark, numbers in by_mark.items()]
+    drawn = {rung.number for rung in all_rungs}
     for match in record.get("matches") or ():
+        held = {name: state for name, state in (match.get("clauses") or {}).items() if state.get("state") == "held" and not state.get("server_packets")}
+        whole = [printable(name) for name, state in held.items() if not drawn.intersection(map(int, state.get("packets") or ()))]
+        if whole:
+            lines.append(f"  {printable(str(match.get('signature')))}: held by the flow as a whole or by other flows: {', '.join(whole)}")
         unseen = [printable(name) for name, state in (match.get("clauses") or {}).items() if state.get("state") == "not_visible"]
         if unseen:
             lines.append(f"  {printable(str(match.get('signature')))}: not visible in this capture: {', '.join(unseen)}")

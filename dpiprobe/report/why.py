@@ -67,7 +67,20 @@ def _decided(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> 
         strength = "sufficient alone" if finding.sufficient else "not enough alone"
         at = f", packet{'s' * (len(numbers) != 1)} {ranges(numbers)}" if numbers else ""
         out.append(f"{finding.kind.replace('-', ' ')} ({strength}{at}): {printable(finding.reason)}")
-    return out or [printable(str(reason)) for reason in record.get("reasons") or ()]
+    out = out or [printable(str(reason)) for reason in record.get("reasons") or ()]
+    return [*out, *_together(explanation, flow, record)]
+
+
+def _together(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> list[str]:
+    """What all flows of the name amount to, where that is another word or another confidence than this one's: `analyze` prints that."""
+    for whole in explanation.records:
+        if whole.get("kind") == "name" and flow + 1 in (whole.get("flows") or ()):
+            said, alone = ((r.get("verdict"), r.get("confidence") if r.get("verdict") in ACCUSED else None) for r in (whole, record))
+            if said == alone:
+                return []
+            numbers = ranges(sorted(map(int, whole["flows"])))
+            return [f"all flows of the name together ({numbers}): {said[0]}{f' ({said[1]})' if said[1] else ''}, as analyze says"]
+    return []
 
 
 def _others(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> list[str]:
@@ -81,7 +94,7 @@ def _others(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> l
         out.append(_client(explanation, flow, rows[0]))
     elif record.get("outcome") == "silent":
         out += _silence(explanation, flow)
-    out.append(_address(explanation, flow))
+    out.append(_address(explanation, flow, record))
     if explanation.observed.flows.duplicate[explanation.flows.start[flow] : explanation.flows.stop[flow]].any():
         out.append("the capture: it holds copies of its own (marked capture-copy); they are not counted")
     if record.get("could_be") and record.get("verdict") not in ACCUSED:
@@ -131,6 +144,10 @@ def _server(explanation: Explanation, flow: int, row: int) -> str:
     time = int(observed.time[row])
     for slot, what in ((int(flows.ack_end[flow]), "acknowledges the whole trigger"), (int(flows.answer[flow]), "answers it")):
         if slot >= 0 and flows.time(slot) > time:
+            length = int(flows.packets.payload_length[int(flows.row[slot])])
+            if length > 0 and of("seq_ahead") == length:
+                fore.append(f"its sequence number counts the {length} bytes of packet {flows.number(slot)}, as of one that left first and was overtaken")
+                continue
             against.append(f"packet {flows.number(slot)} {what} after it")
         elif slot >= 0 and flows.time(slot) < time and what.startswith("ack"):
             fore.append(f"packet {flows.number(slot)} had acknowledged the whole trigger before")
@@ -172,7 +189,7 @@ def _silence(explanation: Explanation, flow: int) -> list[str]:
     return out
 
 
-def _address(explanation: Explanation, flow: int) -> str:
+def _address(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> str:
     """Whether other names work at the address."""
     controls, flows = explanation.controls, explanation.flows
     good, bad = controls.worked[flow], controls.failed[flow]
@@ -189,6 +206,13 @@ def _address(explanation: Explanation, flow: int) -> str:
         return f"{question} Possibly: at the same address failed alike {told(bad)}."
     if good:
         return f"{question} At the same address worked {told(good)}, and failed {told(bad)}."
+    if record.get("server_name") is None:  # no name to compare: what became of the other connections to that address
+        others = [r for r in explanation.records if r.get("kind") == "flow" and r.get("server") == record.get("server") and r.get("flow") != flow + 1]
+        fine = [int(r["flow"]) for r in others if r.get("outcome") == "worked"]
+        rest = [int(r["flow"]) for r in others if r.get("outcome") != "worked"]
+        worked, not_so = (f"flow{'s' * (len(n) != 1)} {ranges(n)}" if n else "no other flow" for n in (fine, rest))
+        if others:
+            return f"{question} This flow sent no name to compare; at the same address worked {worked}, and did not work {not_so}."
     return f"{question} It cannot be said: no other name was tried at this address."
 
 

@@ -97,6 +97,12 @@ def test_on_a_narrow_screen_what_does_not_fit_stands_beneath_its_arrow(flows: Fl
     assert " ".join(" ".join(lines).split()) == " ".join(" ".join(ladder.draw(flows, 0, record)).split()).replace("   <==", " <==")
 
 
+def test_clauses_that_no_packet_of_the_flow_holds_are_named_too(flows: Flows) -> None:
+    held = {"few": {"state": "held", "packets": []}, "punished": {"state": "held", "packets": [999]}}
+    drawn = ladder.draw(flows, 0, flow(1, matches=[{"signature": "box", "clauses": held}], observations=[]))
+    assert "  box: held by the flow as a whole or by other flows: few, punished" in drawn
+
+
 def test_what_the_marks_mean_is_said_where_there_are_any(flows: Flows) -> None:
     assert "* holds a clause of a signature, + is an observation:" in ladder.draw(flows, 0, RECORD)
     assert ladder.draw(flows, 0, flow(1, matches=[], observations=[]))[-1] == "no packet of this flow is evidence of anything"

@@ -30,6 +30,17 @@ def test_the_server_as_sender_is_weighed_with_packets() -> None:
 def test_names_that_work_speak_against_an_outage() -> None:
     assert "Hardly: at the same address worked allowed.example, other.example (flows 1, 3)" in lines("gfw-triple")
     assert "It cannot be said: no other name was tried at this address." in lines("host-gone")
+    assert "This flow sent no name to compare; at the same address worked flows 1, 5, and did not work flows 2, 4." in lines("residual-resets", 3)
+
+
+def test_what_the_trials_of_a_name_say_together_is_said_where_it_differs() -> None:
+    assert "all flows of the name together (2, 4, 6, 8): blocked (high), as analyze says" in lines("shaped")
+    assert "all flows of the name together" not in lines("gfw-triple")
+
+
+def test_a_reset_that_overtook_the_server_s_own_words_is_told_by_its_number() -> None:
+    text = lines("alert-overtaken-by-reset")
+    assert "its sequence number counts the 7 bytes of packet 17, as of one that left first and was overtaken" in text and "answers it after it" not in text
 
 
 @pytest.mark.parametrize(("case", "expected"), [
