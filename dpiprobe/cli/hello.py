@@ -235,13 +235,17 @@ def list_(words: tuple[str, ...], as_json: bool) -> None:
       dpiprobe hello list records
       dpiprobe hello list zapret cut
     """
+    found = False
     for row in _rows():
         text = f"{row['kind']} {row['name']} {row.get('group', '')} {row['about']} {row.get('source', '')}".lower()
         if all(word.lower() in text for word in words):
+            found = True
             if as_json:
                 _line(row)
             else:
                 click.echo(f"{row['name']:<34} {row.get('group', 'client'):<11} {row['about']}")
+    if not found:
+        raise UsageError(f"no client and no variation has all of {', '.join(map(repr, words))} in its line; 'dpiprobe hello list' prints them")
 
 
 def _rows() -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("sources", metavar="CAPTURE|FILE...", nargs=-1, required=True)
 @click.option("--flow", "flows", multiple=True, type=click.IntRange(1), metavar="N", help="Only the hello of this flow; may be repeated.")
 @click.option("--name", "names", multiple=True, metavar="NAME", help="Only hellos that ask for this name (or one below it); may be repeated.")
-@click.option("-o", "--out", "folder", metavar="DIR", help="Write each hello's bytes to DIR/flow-N-NAME.bin too.")
+@click.option("-o", "--out", "folder", metavar="DIR", help="Write each hello's bytes to DIR/flow-N-NAME.bin too, CAPTURE- before it where there are several.")
 @click.option("--case", "case", metavar="FAMILY/NAME", help="Make a case of the flows that carry them: their packets, an ORIGIN.md, an expectation to fill in.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line (the default where the output is no terminal).")
 def extract(sources: tuple[str, ...], flows: tuple[int, ...], names: tuple[str, ...], folder: str | None, case: str | None, as_json: bool) -> None:
@@ -42,6 +42,7 @@ def extract(sources: tuple[str, ...], flows: tuple[int, ...], names: tuple[str, 
         raise UsageError("a case is made of the packets of one capture; give one file")
     place = _folder(folder)
     kept: list[SentHello] = []
+    written: set[Path] = set()
     for source in sources:
         for sent in recorded_in(source):
             told = _told(sent, source)
@@ -55,7 +56,7 @@ def extract(sources: tuple[str, ...], flows: tuple[int, ...], names: tuple[str, 
             else:
                 click.echo(_line(told))
             if place is not None:
-                _write(place, sent, told)
+                _write(place, sent, told, source if len(sources) > 1 else "", written)
     if not kept:
         raise InputError(f"no ClientHello {'like that ' if flows or names else ''}is in {', '.join(sources)}; 'dpiprobe analyze' says what is")
     if case is not None:
@@ -108,9 +109,18 @@ def _folder(folder: str | None) -> Path | None:
     return Path(folder)
 
 
-def _write(place: Path, sent: SentHello, told: dict[str, Any]) -> None:
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "_" for c in told["server_name"] or "no-name")[:100]
-    path = place / f"flow-{sent.flow}-{safe}.bin"
+def _safe(text: str) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in ".-_") else "_" for c in text)[:100]
+
+
+def _write(place: Path, sent: SentHello, told: dict[str, Any], source: str, written: set[Path]) -> None:
+    """`source` is in the file's name where there are several; what this call has written is never overwritten by it."""
+    stem = f"{_safe(Path(source).name.split('.')[0] or 'stdin')}-" if source else ""
+    stem += f"flow-{sent.flow}-{_safe(told['server_name'] or 'no-name')}"
+    path = place / f"{stem}.bin"
+    while path in written:
+        path = place / f"{stem}-{sum(p.name.startswith(stem) for p in written) + 1}.bin"
+    written.add(path)
     try:
         path.write_bytes(bytes.fromhex(told["hello"]))
     except OSError as error:

@@ -68,15 +68,17 @@ def bytes_of(source: str) -> bytes:
     if source == "-":
         return sys.stdin.buffer.read(MOST)
     try:
-        is_file = Path(source).is_file()
+        is_file, is_folder = Path(source).is_file(), Path(source).is_dir()
     except (OSError, ValueError):
-        is_file = False
+        is_file = is_folder = False
     if is_file:
         try:
             with Path(source).open("rb") as file:
                 return file.read(MOST)
         except OSError as error:
             raise InputError(f"{source} cannot be read ({error.strerror}); give another file") from None
+    if is_folder:
+        raise InputError(f"{_called(source) or 'an empty argument'} is no file; give a file, '-' for standard input, or the hello in hex")
     if len(source) >= 12 and hex_bytes(source.encode("utf-8", "surrogateescape")) is not None:
         return source.encode()
     raise InputError(f"there is no file {_called(source)}; give a file, '-' for standard input, or the hello in hex")

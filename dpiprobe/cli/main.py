@@ -156,7 +156,7 @@ def _say_usage(wrong: click.ClickException) -> None:
     if message.startswith("Usage: "):  # a group without a command: its help
         click.echo(message, err=True)
         return
-    message = one_line(message)
+    message = one_line(message).replace("a valid integer range", "a whole number").replace("a valid float range", "a number")
     click.echo(f"dpiprobe: {message[:1].lower()}{message[1:]}{hint}", err=True)
 
 

@@ -19,15 +19,19 @@ def read_box(file: str) -> dict[str, Any]:
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
-        raise UsageError(f"cannot read the box {file} ({problem}); name a YAML file with an `emulate:` block") from None
+        reason = problem.strerror if isinstance(problem, OSError) else "it is no UTF-8 text"
+        raise UsageError(f"cannot read the box {file} ({reason}); name a YAML file with an `emulate:` block") from None
     document = read(text, file)
     problems = list(document.problems)
     block: Any = document.data
     inside: tuple[str | int, ...] = ()
     if isinstance(block, dict) and "emulate" in block:
         block, inside = block["emulate"], ("emulate",)
-    if not problems:
-        problems = [f"{document.where((*inside, *path))}: {_named(path, message)}" for path, message in parse_emulation(block)[1]]
+    if block is not None:
+        told = parse_emulation(block)[1]
+        problems += [f"{document.where((*inside, *p))}: {_named(p, message)}" for p, message in told if (*inside, *p) not in document.refused]
+    elif not problems:
+        problems = [f"{document.where(())}: {message}" for _, message in parse_emulation(block)[1]]
     if problems:
         raise SignatureError(sorted(problems, key=_line), f"the box {file}; `dpiprobe lab grammar` shows every key")
     return dict(block)

@@ -105,6 +105,7 @@ def template(client: str, name: str | None, seed: bytes) -> ClientHello:
     known = client_names()
     if client not in known:
         near = difflib.get_close_matches(client, known, n=1)
-        raise UsageError(f"there is no client {client!r}; {f'did you mean {near[0]!r}?' if near else 'give one of ' + ', '.join(known)}")
+        advice = f"did you mean {near[0]!r}?" if near else "'dpiprobe hello list client' prints those there are"
+        raise UsageError(f"there is no client {client!r}; {advice}")
     recorded: ClientHello = _recorded().hello_of(client, name)
     return freshened(recorded, seed)

@@ -117,6 +117,15 @@ def test_files_hold_the_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "flow-2-served.example.bin").read_bytes() == CURL
 
 
+def test_files_of_several_captures_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    paths = [capture(tmp_path / place, whole(CURL)) for place in ("one/x.pcap", "two/x.pcap", "y.pcap")]
+    extracted(*paths, "-o", str(tmp_path / "out"))
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["x-flow-1-served.example-2.bin", "x-flow-1-served.example.bin", "y-flow-1-served.example.bin"]
+
+
 def test_a_case_holds_the_packets_of_the_chosen_flows_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,6 +27,15 @@ def test_all_mistakes_are_told_in_their_order(tmp_path: Path) -> None:
     assert lines[-1].endswith("`flags` is missing, for example RA")
 
 
+def test_a_value_that_yaml_reads_in_two_ways_hides_no_other_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "box.yaml"
+    file.write_text("emulate:\n  helo: drop\n  send:\n    - {to: client, flags: R, df: off}\n")
+    with pytest.raises(SignatureError) as told:
+        read_box(str(file))
+    assert ["did you mean `hello`" in problem for problem in told.value.problems] == [True, False]
+    assert "'off' reads as true or false" in told.value.problems[1]
+
+
 def test_no_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read the box"):
         read_box(str(tmp_path / "none.yaml"))

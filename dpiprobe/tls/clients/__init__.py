@@ -36,7 +36,8 @@ def client(name: str) -> Client:
 
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
-        raise UsageError(f"there is no client {name!r}; {f'did you mean {near[0]!r}?' if near else 'give one of ' + ', '.join(names())}")
+        advice = f"did you mean {near[0]!r}?" if near else "'dpiprobe hello list client' prints those there are"
+        raise UsageError(f"there is no client {name!r}; {advice}")
     return read_client(files(__name__).joinpath("data").joinpath(f"{name}.json").read_text(encoding="utf-8"))
 
 
