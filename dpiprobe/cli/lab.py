@@ -239,6 +239,7 @@ def record(ctx: click.Context, /, box: str, out: str, repetitions: int, about: s
     title = about or f"{catalogue.says(box)}, recorded in the lab."
     words = ["dpiprobe", "lab", "record", *sys.argv[sys.argv.index("record") + 1 :]] if "record" in sys.argv else ["dpiprobe", "lab", "record", box]
     done = record_case(_box(box), Path(out), made, title=title, command=shlex.join(words), repetitions=repetitions, told=say.detail)
-    say.note(f"{done.folder}: {done.packets['test.pcap']} and {done.packets['server.pcap']} packets; {done.verdict}, {done.technique}, {done.signature}")
+    came_out = ", ".join(word for word in (done.verdict, done.technique, done.signature) if word)
+    say.note(f"{done.folder}: {done.packets['test.pcap']} and {done.packets['server.pcap']} packets; {came_out}")
     say.note("read expect.yaml: it says what came out, not what is true")
     click.echo(str(done.folder))

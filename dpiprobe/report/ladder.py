@@ -218,7 +218,8 @@ def _head(record: Mapping[str, Any], flows: Flows, flow: int) -> list[str]:
     verdict = get("verdict")
     if verdict:
         parts = [verdict + (f" ({get('confidence')})" if get("confidence") and verdict in ("blocked", "contested") else "")]
-        parts += [f"{key} {get(key)}" for key in ("because", "technique", "signature", "position") if get(key) and get(key) != "unknown"]
+        claimed = ("position",) if verdict in ("blocked", "contested") else ()  # as analyze: nobody is placed who is not accused
+        parts += [f"{key} {get(key)}" for key in ("because", "technique", "signature", *claimed) if get(key) and get(key) != "unknown"]
         lines.append(", ".join(parts))
     lines += [f"  {printable(str(reason))}" for reason in record.get("reasons") or ()]
     rtt = int(flows.rtt[flow])
