@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
@@ -46,7 +47,8 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.tasks: deque[Task] = deque()
         self.process = context.Process(target=_serve, args=(theirs, options, os.getpid(), work), daemon=True)
-        self.process.start()
+        with _uninterrupted():
+            self.process.start()
         theirs.close()
 
     def give(self, task: Task) -> None:
@@ -99,6 +101,20 @@ def pool(queue: deque[Task], options: Options, jobs: int, work: Work = run_task)
             worker.end()
 
 
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold interruptions back. A process that is started here is deaf to them until `_serve` ignores them: while it is still importing, Ctrl-C at the
+    terminal, which goes to all processes, would be a traceback of its own."""
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # it would let interruptions through again when it is started (bpo-33613)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _idle(workers: list[_Worker], jobs: int, start: Callable[[], _Worker]) -> _Worker | None:
     """The worker with the least to do, a new one while there are fewer than `jobs`, None where all have enough."""
     least = min(workers, key=lambda worker: len(worker.tasks), default=None)
@@ -113,9 +129,9 @@ def _idle(workers: list[_Worker], jobs: int, start: Callable[[], _Worker]) -> _W
 def _serve(pipe: Connection, options: Options, parent: int, work: Work) -> None:
     """The life of a worker: a task in, its results out, until the pipe closes."""
     import ctypes
-    import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
