@@ -252,6 +252,8 @@ def open_source(source: str | Path | BinaryIO, name: str | None = None, data: by
     shown = name or str(source)
     try:
         if path.is_dir():
+            if not os.access(path, os.R_OK | os.X_OK):
+                raise InputError(f"the folder {shown} may not be searched by this user; change its permissions or copy it.")
             raise InputError(f"{shown} is a folder; name the capture files in it.")
         return Source(shown, path.open("rb"), True, large)
     except FileNotFoundError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +155,13 @@ class Tables:
         self.rows = dict.fromkeys(TABLES, 0)
         self._held: dict[str, list[Record]] = {table: [] for table in TABLES}
         pq = arrow().parquet
-        self._writers = {
-            table: pq.ParquetWriter(str(folder / f"{table}.parquet"), schema(table), compression="zstd", version="2.6") for table in TABLES
-        }
+        self._writers: dict[str, Any] = {}
+        try:
+            for table in TABLES:
+                self._writers[table] = pq.ParquetWriter(str(folder / f"{table}.parquet"), schema(table), compression="zstd", version="2.6")
+        except BaseException:
+            self.abandon()
+            raise
 
     def add(self, records: Iterable[Record], path: str = "") -> None:
         """Take the records of one capture. `path`: where it lies."""
@@ -193,7 +198,9 @@ class Tables:
     def abandon(self) -> None:
         """End the files without what is left; they are of no use."""
         for writer in self._writers.values():
-            writer.close()
+            with suppress(OSError):  # the disk is full: each is asked, and none a second time when it is let go
+                writer.close()
+            writer.is_open = False
 
     def _flush(self, table: str) -> None:
         rows, self._held[table][:] = list(self._held[table]), []

@@ -88,20 +88,25 @@ def open_dataset(options: Options) -> Dataset:
     names = store.names()
     wanted = _settings(options)
     if SETTINGS in names:
-        _require_same(json.loads(store.read(SETTINGS)), wanted, options.out)
+        there = _read(store, SETTINGS)
+        if there is None:
+            raise UsageError(f"{options.out}/{SETTINGS} is damaged, and nobody can say what the folder was made with; give another --out")
+        _require_same(there, wanted, options.out)
     elif [name for name in names if not name.startswith(".")]:
         raise UsageError(f"{options.out} holds files that are no data set of dpiprobe; give --out a new folder")
     else:
         store.write(SETTINGS, _json(wanted))
     found = Dataset(store)
-    there = set(names)
+    present = set(names)
     kept = {SETTINGS, SUMMARY, ".lock"}
     for name in names:
         batch = name.removeprefix(f"{MANIFEST}/").removesuffix(".json")
         files = {f"{table}/{batch}.parquet" for table in TABLES}
-        if not name.startswith(f"{MANIFEST}/") or name in kept or not files <= there:
+        if not name.startswith(f"{MANIFEST}/") or name in kept or not files <= present:
             continue
-        record = json.loads(store.read(name))
+        record = _read(store, name)
+        if record is None:  # as if the batch had no line
+            continue
         kept |= files | {name}
         found.tally.add(Tally.from_plain(record["tally"]))
         found.done |= {i["key"]: (i["name"], i["stamp"], i["sha256"]) for i in record["inputs"] if i["error"] is None}
@@ -109,6 +114,15 @@ def open_dataset(options: Options) -> Dataset:
         if name not in kept:
             store.delete(name)
     return found
+
+
+def _read(store: Store, name: str) -> dict[str, Any] | None:
+    """A file of the manifest; None where it is damaged (a machine that lost power, a disk)."""
+    try:
+        value = json.loads(store.read(name))
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _settings(options: Options) -> dict[str, Any]:

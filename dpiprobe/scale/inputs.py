@@ -83,8 +83,10 @@ def _local(path: str) -> Input:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """Regular files below a folder, sorted by path; links to folders are not followed, so a loop cannot catch us."""
-    for parent, folders, names in os.walk(folder):
+    """Regular files below a folder, sorted by path, and folders that may not be searched, last; links to folders are not followed, so a loop
+    cannot catch us."""
+    closed: list[str] = []
+    for parent, folders, names in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(parent, name)  # noqa: PTH118
@@ -93,17 +95,20 @@ def _walk(folder: str) -> Iterator[str]:
                     yield path
             except OSError:
                 continue
+    yield from closed
 
 
 def is_capture(path: str) -> bool:
-    """Whether a local file begins as a capture does, compressed or not."""
+    """Whether a local file begins as a capture does, compressed or not. What cannot be looked into passes as one, so that somebody is told."""
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a million of them)
             head = file.read(4)
             if head.startswith(GZIP) or head in (ZSTD, LZ4):
                 head = _inside(path, head + (file.read(HEAD) or b""))
-    except OSError:
+    except FileNotFoundError:  # gone since it was found
         return False
+    except OSError:
+        return True
     return head in MAGICS or head == SECTION_MAGIC
 
 

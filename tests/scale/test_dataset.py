@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -172,3 +173,39 @@ def test_an_interruption_is_one_line_and_keeps_what_is_done(many: Path, tmp_path
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.lstrip()) == (130, b"dpiprobe: interrupted; what was there is kept\n")
     assert batches(out) and not any(map(alive, workers))
+
+
+def test_a_damaged_line_of_the_manifest_is_a_batch_to_do_again(tmp_path: Path) -> None:
+    folder, out = captures(tmp_path / "in", 3), tmp_path / "out"
+    assert run(folder, out) == 0 and run(folder, tmp_path / "sound") == 0
+    for path in (out / "manifest").glob("*.json"):
+        if path.stem not in ("settings", "summary"):
+            path.write_bytes(path.read_bytes()[:100])
+    assert run(folder, out) == 0
+    assert_same_content(out, tmp_path / "sound")
+
+
+def test_damaged_settings_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = captures(tmp_path / "in", 1), tmp_path / "out"
+    assert run(folder, out) == 0
+    (out / "manifest" / "settings.json").write_bytes(b"{")
+    assert main.run(["analyze", str(folder), "--out", str(out)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """The last table is a device that is always full; nothing that pyarrow says of the others reaches the user."""
+    program = f"""
+import sys
+from pathlib import Path
+from dpiprobe.report.parquet import Tables
+folder = Path({str(tmp_path)!r})
+(folder / "captures.parquet").symlink_to("/dev/full")
+try:
+    Tables(folder)
+except OSError:
+    print("full")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "full\n", "")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from pathlib import Path
 
 import pytest
 
 from dpiprobe.errors import EnvironmentError_, InputError
+from dpiprobe.scale import inputs
 from dpiprobe.scale.inputs import fingerprint, inputs_of, is_capture, is_url
 
 PCAP = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")
@@ -73,3 +76,21 @@ def test_what_is_a_url(path: str, url: bool) -> None:
 def test_a_scheme_that_nothing_reads_says_what_to_install() -> None:
     with pytest.raises(EnvironmentError_, match="pip install"):
         inputs_of(["nosuch://host/x"])
+
+
+def test_what_may_not_be_looked_into_is_an_input_so_that_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.pcap").write_bytes(b"whatever")
+    (tmp_path / "closed").mkdir()
+    search = os.scandir
+
+    def scandir(path: str) -> object:
+        if path.endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return search(path)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(inputs, "open", refused, raising=False)
+    assert [given.name for given in inputs_of([str(tmp_path)])] == [str(tmp_path / "secret.pcap"), str(tmp_path / "closed")]
