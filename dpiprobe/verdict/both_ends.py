@@ -241,12 +241,17 @@ def _forged_in_the_servers_name(near: FlowView, far: FlowView, forged: list[int]
 
 
 def _rewritten(near: FlowView, far: FlowView, slot: int) -> bool:
-    """The server sent a packet with this reset's sequence number and IP ID, and it was no reset (and did not arrive as itself)."""
-    seq, ident = near.packet(slot, "seq"), near.packet(slot, "ip_id")
-    if ident <= 0:
+    """The server sent a packet with this reset's sequence number and mark, it was no reset, and it did not arrive as itself. The mark is the IP ID,
+    or the TCP timestamp where there is none (IPv6, a cloud that writes zeros)."""
+    for mark in ("ip_id", "ts_value"):
+        if near.packet(slot, mark) > 0:
+            break
+    else:
         return False
-    same = [s for s in far.server_words if far.packet(s, "seq") == seq and far.packet(s, "ip_id") == ident]
-    return bool(same)
+    told = (near.packet(slot, "seq"), near.packet(slot, mark))
+    sent = any((far.packet(s, "seq"), far.packet(s, mark)) == told for s in far.server_words)
+    arrived = any((near.packet(s, "seq"), near.packet(s, mark)) == told and near.length[near.at(s)] for s in near.server_words)
+    return sent and not arrived
 
 
 def _initials(far: Observed) -> dict[bytes, int]:

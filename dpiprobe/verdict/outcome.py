@@ -78,6 +78,9 @@ def _without_trigger(view: FlowView) -> Outcome:
         if view.client_rst >= 0 or view.watched_after(view.syn) < PATIENCE:
             return Outcome("unseen", because="truncated")
         return Outcome("unanswered", view.syn)
+    refused = _refused_before_accepted(view)
+    if refused >= 0:
+        return Outcome("refused", refused)
     spoke = [s for s in view.server_words if view.length[view.at(s)]]
     ended = _ended_by_reset(view, view.syn_ack)
     if ended >= 0:
@@ -89,6 +92,16 @@ def _without_trigger(view: FlowView) -> Outcome:
     if view.server_fin >= 0:
         return Outcome("closed", view.server_fin)
     return Outcome("unseen", because="no-trigger")
+
+
+def _refused_before_accepted(view: FlowView) -> int:
+    """A reset that answers the SYN and came before the SYN/ACK, where the client then said no more than resets: it believed the reset (RFC 9293
+    section 3.10.7.3), whoever sent it. -1 where none."""
+    if any(s > view.syn for s in view.client_words if not view.flags[view.at(s)] & SYN):
+        return -1
+    first = (view.packet(view.syn, "seq") + 1) & 0xFFFFFFFF if view.syn >= 0 else -1
+    early = (s for s in sorted(view.server_resets) if view.syn < s < view.syn_ack)
+    return next((s for s in early if view.flags[view.at(s)] & ACK and view.packet(s, "ack") == first), -1)
 
 
 def _handshake_missed(view: FlowView) -> bool:

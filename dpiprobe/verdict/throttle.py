@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 
 LEAST_BYTES = 8192
 """Payload below which a transfer says nothing about its rate: an initial window of ten segments (RFC 6928) goes out at once; half of it; policy."""
+LONG_TRANSFER = 5_000_000_000
+"""ns between the first and last data of a transfer that tells its rate whatever it carried: an initial window is out within round trips; policy."""
 SIMILAR_SIZE = 0.25
 """Largest relative difference in transferred bytes between the medians of test and control; policy."""
 SLOW_FRACTION, LEVEL = 0.5, 0.05
@@ -58,10 +60,11 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
     goodput, sent_again = observed.flow_feature("goodput"), observed.flow_feature("server_retransmissions")
     seen = observed.flows.server_seen
 
-    def usable(f: int) -> bool:
-        return bool(goodput.known[f] and seen[f] >= LEAST_BYTES) and outcomes[f].word in ("worked", "slow", "stalled")
+    def usable(f: int, *, long: bool = False) -> bool:
+        enough = seen[f] >= LEAST_BYTES or (long and _lasted(observed, f) >= LONG_TRANSFER)
+        return bool(goodput.known[f] and enough) and outcomes[f].word in ("worked", "slow", "stalled")
 
-    slow, good = [f for f in tests if usable(f)], controls.worked[tests[0]].where("transfers", usable)
+    slow, good = [f for f in tests if usable(f, long=True)], controls.worked[tests[0]].where("transfers", usable)
     if not slow or not good:
         return {}
     sizes = median([int(seen[f]) for f in slow]), median([int(seen[f]) for f in good])
@@ -95,6 +98,12 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
                 reason += f"; what the server sent waited up to {waited[f] / 1e6:.0f} ms on the way"
             out[f] = Evidence("goodput", technique, _data_ends(observed, f), reason, policed or f in queued)
     return out
+
+
+def _lasted(observed: Observed, flow: int) -> int:
+    """Time from the server's first to its last data, ns; 0 where there is none."""
+    first, last = int(observed.flows.answer[flow]), int(observed.facts.last_server[flow])
+    return observed.flows.time(last) - observed.flows.time(first) if 0 <= first < last else 0
 
 
 def clock_tick(observed: Observed, flows: Sequence[int]) -> float:

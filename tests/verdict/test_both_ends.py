@@ -47,6 +47,26 @@ def test_a_reset_that_the_server_did_send_clears_everybody() -> None:
     assert verdict.technique is None
 
 
+def test_data_that_arrives_as_a_reset_was_changed_on_the_way_also_where_no_ip_id_tells() -> None:
+    def story(talk: Talk, near: bool) -> None:
+        talk.handshake().hello().acknowledge().wait(1)
+        talk.them("RA", ipid=0) if near else talk.them("PA", bytes(800), ipid=0)
+
+    verdict, _ = both(story)
+    assert (verdict.verdict, verdict.technique, verdict.position) == ("blocked", "rst.rewrite", "in-path")
+
+
+def test_data_that_arrives_beside_a_reset_was_not_changed() -> None:
+    def story(talk: Talk, near: bool) -> None:
+        talk.handshake().hello().acknowledge().wait(1)
+        if near:
+            talk.them("RA", seq=talk.server.next, ipid=0)
+        talk.them("PA", bytes(800), ipid=0)
+
+    verdict, _ = both(story)
+    assert verdict.technique == "rst.on-path"
+
+
 def test_an_alert_that_the_server_did_send_clears_everybody() -> None:
     def story(talk: Talk, near: bool) -> None:
         talk.handshake().hello().acknowledge().them("PA", alert(112)).wait(0.1).them("FA").wait(1).own("FA")

@@ -46,6 +46,10 @@ ENDS: dict[str, tuple[Callable[[Talk], object], str]] = {
     "silent": (lambda t: t.handshake().hello().acknowledge().wait(20_000).own("FA"), "silent"),
     "gave up at once": (lambda t: t.handshake().hello().wait(100).own("FA"), "aborted"),
     "refused": (lambda t: t.syn().wait(50).them("RA", seq=0), "refused"),
+    "refused, then accepted": (lambda t: t.syn().wait(12).them("RA", seq=0).wait(38).them("SA").own("R"), "refused"),
+    "refused beside the handshake, and nobody believed it": (
+        lambda t: t.syn().wait(12).them("RA", seq=0).wait(38).them("SA").own("A").hello().acknowledge().answer(), "worked",
+    ),
     "unreachable": (lambda t: t.icmp(3, 1, t.send(t.us, "S", ack=0)), "unreachable"),
     "connected and let go": (lambda t: t.handshake().wait(3).own("FA"), "aborted"),
     "greeting of another protocol": (lambda t: t.handshake().wait(50).them("PA", b"220 mail.example ESMTP\r\n"), "worked"),

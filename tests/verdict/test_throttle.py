@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dpiprobe.wire.build import tcp_options
 from tests.verdict.scene import MSS, Scene, Talk, flight, record
 
 SIZE = 24_000
@@ -23,8 +24,6 @@ def queued(scene: Scene, name: str, at: float, pace: float, **settings: Any) -> 
     data, sent = flight(SIZE, name), talk.now
     stamp = (talk.server.clock + int(sent)) & 0xFFFFFFFF
     for i in range(0, SIZE, MSS):
-        from dpiprobe.wire.build import tcp_options
-
         options = tcp_options(timestamps=(stamp, talk.server.echo)) if talk.timestamps else b""
         talk.them("A", data[i : i + MSS], options=options).wait(pace)
     return talk.own("A").close()
@@ -57,6 +56,23 @@ def judged(slow: Any, *, trials: int = 4, controls: tuple[str, ...] = ("fine.exa
 
 def test_a_queue_on_the_way_is_shaping() -> None:
     assert judged(lambda s, n, at: queued(s, n, at, 120)) == ["blocked throttle.shape"]
+
+
+def crawling(scene: Scene, name: str, at: float, pace: float) -> Talk:
+    """The first four segments of what the server sent at once, one every `pace` ms; then the client's patience ends."""
+    talk = scene.talk(name, at).handshake().hello().acknowledge()
+    stamp = (talk.server.clock + int(talk.now)) & 0xFFFFFFFF
+    for i in range(0, 4 * MSS, MSS):
+        talk.them("A", flight(SIZE, name)[i : i + MSS], options=tcp_options(timestamps=(stamp, talk.server.echo))).wait(pace)
+    return talk.own("FA")
+
+
+def test_a_crawl_is_slow_however_little_comes_of_it() -> None:
+    assert judged(lambda s, n, at: crawling(s, n, at, 2200)) == ["blocked throttle.shape"]
+
+
+def test_few_bytes_within_a_moment_say_nothing_about_a_rate() -> None:
+    assert judged(lambda s, n, at: crawling(s, n, at, 700)) == ["ok None"]
 
 
 def test_drops_on_the_way_are_policing() -> None:
