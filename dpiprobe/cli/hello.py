@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from dpiprobe.cli.only_one import only_one
 from dpiprobe.errors import UsageError
 
 if TYPE_CHECKING:
     from dpiprobe.cli.hello_input import Found
     from dpiprobe.tls.vary.variation import Varied
-
-FORMS = ("hex", "raw", "pcap", "json")
 
 
 def complete_variation(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
@@ -71,14 +70,15 @@ def hello() -> None:
 @click.option("--from", "source", metavar="FILE", help="Vary this hello (hex, raw, capture or JSON) instead of a client's; --name replaces its name.")
 @click.option("--seed", default="0", show_default=True, metavar="TEXT", help="Decides every byte that looks random.")
 @click.option("--twin", is_flag=True, help="The innocuous twin instead: another name, same length, segments and checksum sums.")
-@click.option("--hex", "form", flag_value="hex", default="hex", help="Hex, one line a segment in the order of sending (the default).")
-@click.option("--raw", "form", flag_value="raw", help="The bytes that a server reads.")
-@click.option("--pcap", "form", flag_value="pcap", help="A capture of the connection that would send it.")
-@click.option("--json", "form", flag_value="json", help="One JSON object with every field, the fingerprints and the segments.")
+@click.option("--hex", "as_hex", is_flag=True, help="Hex, one line a segment in the order of sending (the default).")
+@click.option("--raw", "as_raw", is_flag=True, help="The bytes that a server reads.")
+@click.option("--pcap", "as_pcap", is_flag=True, help="A capture of the connection that would send it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with every field, the fingerprints and the segments.")
 @click.option("-o", "--out", metavar="FILE", help="Where to; standard output where not given, or '-'.")
 def build(
-    name: str | None, client: str | None, vary: tuple[str, ...], source: str | None, seed: str, twin: bool, form: str, out: str | None
-) -> None:
+    name: str | None, client: str | None, vary: tuple[str, ...], source: str | None, seed: str, twin: bool, as_hex: bool, as_raw: bool,
+    as_pcap: bool, as_json: bool, out: str | None,
+) -> None:  # fmt: skip
     """Build a ClientHello, varied or not.
 
     \b
@@ -90,6 +90,7 @@ def build(
     from dpiprobe.tls.twin import innocuous_twin
     from dpiprobe.tls.vary.variation import Varied
 
+    form = only_one("in which form", hex=as_hex, raw=as_raw, pcap=as_pcap, json=as_json) or "hex"
     made = _made(name, client, vary, source, seed)
     if twin:
         from dpiprobe.tls.hello import parse
@@ -176,6 +177,7 @@ def show(sources: tuple[str, ...], as_json: bool, short: bool) -> None:
     """
     from dpiprobe.cli.hello_input import hellos_in
 
+    only_one("how it is told", json=as_json, short=short)
     first = True
     for source in sources:
         for found in hellos_in(source):

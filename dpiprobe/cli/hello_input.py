@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpiprobe.errors import InputError
+from dpiprobe.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from dpiprobe.tls.hello import ClientHello
@@ -23,6 +23,7 @@ CAPTURES = (
 )  # fmt: skip
 """pcap in both orders and resolutions, pcapng, gzip, zstd, lz4"""
 _DUMP = re.compile(rb"^\s*(?:0x)?[0-9a-fA-F]{4,8}:?\s\s?((?:[0-9a-fA-F]{2,4} ?)+)(?:\s\s.*)?$", re.MULTILINE)
+SHORTEST = 12  # characters of an argument that is taken for hex: a record header and a byte of what it carries
 MOST = 1 << 28  # bytes of input that is no capture; a hello has at most 2^17
 
 
@@ -44,6 +45,8 @@ def hellos_in(source: str) -> list[Found]:
 
 def hellos_of(source: str, data: bytes) -> list[Found]:
     """The hellos of these bytes; `source` only names them."""
+    if not data.strip():
+        raise InputError(f"{_called(source)} is empty; give a ClientHello, raw or in hex, or a capture")
     if data.startswith(CAPTURES):
         return _of_capture(source, data)
     if data[:1] == b"{":
@@ -79,8 +82,10 @@ def bytes_of(source: str) -> bytes:
             raise InputError(f"{source} cannot be read ({error.strerror}); give another file") from None
     if is_folder:
         raise InputError(f"{_called(source) or 'an empty argument'} is no file; give a file, '-' for standard input, or the hello in hex")
-    if len(source) >= 12 and hex_bytes(source.encode("utf-8", "surrogateescape")) is not None:
-        return source.encode()
+    if hex_bytes(source.encode("utf-8", "surrogateescape")) is not None:
+        if len(source) >= SHORTEST:
+            return source.encode()
+        raise InputError(f"there is no file {source}, and as hex it is too short for a ClientHello; give a file, or the client's bytes from the first on")
     raise InputError(f"there is no file {_called(source)}; give a file, '-' for standard input, or the hello in hex")
 
 
@@ -105,7 +110,10 @@ def _described(source: str, data: bytes) -> ClientHello:
         raw = json.loads(data.splitlines()[0] if data.count(b"\n{") else data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{_called(source)} is not JSON ({error}); give what 'dpiprobe hello show --json' prints") from None
-    return read_description(raw)
+    try:
+        return read_description(raw)
+    except UsageError as wrong:  # what a file says is no fault of the command line
+        raise InputError(f"{_called(source)}: {wrong}") from None
 
 
 def _of_capture(source: str, data: bytes) -> list[Found]:

@@ -11,12 +11,14 @@ Rules of this file:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import shake_256
 
 from dpiprobe.errors import UsageError
 from dpiprobe.tls.hello import KeyShare, ServerName, raw_name
 
+_NO_ESCAPE = re.compile(r"\\x(?![0-9a-fA-F]{2}).{0,2}")
 MAX_NAME = 65_535 - 5  # what the 16-bit lengths of the extension leave for one name
 MLKEM_PRIME = 3329  # FIPS 203 section 2.4; every 12-bit coefficient of an encapsulation key must be smaller, and servers check
 SECP256R1, X25519, X25519MLKEM768 = 0x0017, 0x001D, 0x11EC  # RFC 8446 section 4.2.7, draft-ietf-tls-ecdhe-mlkem
@@ -37,7 +39,9 @@ def vector16(data: bytes) -> bytes:
 
 
 def raw_server_name(name: str | bytes) -> bytes:
-    """The bytes of a name (text as `printable_name` writes it). UsageError where it does not fit into its extension."""
+    """The bytes of a name (text as `printable_name` writes it). UsageError where an escape is none, or it does not fit into its extension."""
+    if isinstance(name, str) and (odd := _NO_ESCAPE.search(name)) is not None:
+        raise UsageError(f"{odd[0]} in a name is no byte; write \\xHH with two hexadecimal digits, and \\x5c for a backslash")
     raw = raw_name(name) if isinstance(name, str) else name
     if len(raw) > MAX_NAME:
         raise UsageError(f"a server name of {len(raw)} bytes does not fit into its extension; use at most {MAX_NAME}")

@@ -32,7 +32,7 @@ HOST_NAME = 0  # RFC 6066 section 3, the only NameType ever defined
 
 _TWO = Struct(">HH").unpack_from
 _MAKE = tuple.__new__  # a NamedTuple without the detour over its __new__, which is half the cost of an extension
-_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
 # Where reading can stop, in order; "": it did not
 STAGES = ("header", "version", "random", "session_id", "ciphers", "compression", "extensions", "")

@@ -46,6 +46,39 @@ def test_forms_carry_the_same_bytes(capfdbinary: Output, tmp_path: Path) -> None
     assert hello is not None and hello.server_name == "www.blocked.example" and len(hello.records) == 3
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("build", "--name", "a.example", "--hex", "--raw"), b"--hex and --raw both say in which form"),
+        (("build", "--name", "a.example", "--json", "--pcap"), b"--pcap and --json both say"),
+        (("show", "1603010000", "--short", "--json"), b"--json and --short both say"),
+        (("build", "--name", "a\\xZZ"), b"\\xZZ in a name is no byte; write \\xHH"),
+        (("build", "--name", "a\\x"), b"\\x in a name is no byte"),
+    ],
+)
+def test_what_contradicts_itself_or_is_no_byte_is_one_line(capfdbinary: Output, arguments: tuple[str, ...], says: bytes) -> None:
+    err = run(capfdbinary, *arguments, code=2)
+    assert says in err and err.count(b"\n") == 1
+
+
+def test_an_escape_is_a_byte_in_either_case(capfdbinary: Output) -> None:
+    assert built(capfdbinary, "--name", "a\\xFC") == built(capfdbinary, "--name", "a\\xfc")
+
+
+def test_short_hex_and_an_empty_file_are_called_so(capfdbinary: Output, tmp_path: Path) -> None:
+    assert b"too short for a ClientHello" in run(capfdbinary, "show", "160301", code=4)
+    empty = tmp_path / "empty.hex"
+    empty.write_bytes(b"\n")
+    assert b"empty.hex is empty" in run(capfdbinary, "show", str(empty), code=4)
+
+
+def test_a_description_that_is_wrong_is_unreadable_input_and_named(capfdbinary: Output, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"ciphers": ["TLS_NONE_SUCH"]}')
+    err = run(capfdbinary, "build", "--from", str(file), code=4)
+    assert b"mine.json: " in err and b"TLS_NONE_SUCH" in err and err.count(b"\n") == 1
+
+
 def test_hex_has_a_line_a_segment(capfdbinary: Output) -> None:
     lines = built(capfdbinary, "--name", "www.blocked.example", "--vary", "cut-1-midsld", "--hex").split()
     whole = built(capfdbinary, "--name", "www.blocked.example")
