@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from dpiprobe.cli.hello import complete_client, complete_variation
+from dpiprobe.cli.only_one import ip_version
 from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import Voice, voice
 from dpiprobe.errors import UsageError
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 @click.option("--control", metavar="NAME", help="A name known to be served there. A random name of equal length is tried as well.")
 @click.option("--repetitions", type=click.IntRange(1, 500), default=3, show_default=True, help="Trials for each name.")
 @click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Port, where SERVER does not say.")
-@click.option("-4", "version", flag_value=4, type=int, help="Use IPv4.")
-@click.option("-6", "version", flag_value=6, type=int, help="Use IPv6.")
+@click.option("-4", "four", is_flag=True, help="Use IPv4.")
+@click.option("-6", "six", is_flag=True, help="Use IPv6.")
 @click.option("--interface", metavar="NAME", help="Connect and capture there, whatever the route says.")
 @click.option("--rate", type=click.FloatRange(0.01, 50), default=1.0, show_default=True, help="Connections a second, at most.")
 @click.option("--timeout", type=click.FloatRange(1, 120), default=10.0, show_default=True, help="Seconds to wait for an answer.")
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Records as JSON lines, as of analyze; with --dry-run the plan as JSON.")
 @click.pass_context
 def probe(
-    ctx: click.Context, server: str, names: tuple[str, ...], control: str | None, repetitions: int, port: int, version: int | None,
+    ctx: click.Context, server: str, names: tuple[str, ...], control: str | None, repetitions: int, port: int, four: bool, six: bool,
     interface: str | None, rate: float, timeout: float, wait: float, handshake: bool, get: str | None,
     client_certificate: str | None, client: str, vary: tuple[str, ...], seed: int | None, vantage: str | None,
     contact: str | None, signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
@@ -76,7 +78,7 @@ def probe(
         raise UsageError("--get needs a whole handshake; add --handshake")
     if get is not None and (not get.startswith("/") or any(c.isspace() for c in get)):
         raise UsageError(f"{get!r} is not a path; give one that starts with /")
-    target = resolve(server, port, version)
+    target = resolve(server, port, ip_version(four, six))
     pace = Pace(gap=1 / rate, answer=timeout, unacknowledged=max(timeout, Pace().unacknowledged), connect=min(timeout, Pace().connect), residual=wait)
     plan = design(
         target.endpoint, names, control=control, repetitions=repetitions, seed=secrets.randbits(32) if seed is None else seed,
@@ -88,27 +90,36 @@ def probe(
 
 def carry_out(
     ctx: click.Context, plan: Plan, target: Target, *, interface: str | None, vantage: str | None, contact: str | None, signatures: str | None,
-    out: str | None, dry_run: bool, as_json: bool,
+    out: str | None, dry_run: bool, as_json: bool, notes: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """What `probe` and `replay` do with their plan: print it, or run it, explain what came of it, and print that."""
+    """What `probe` and `replay` do with their plan: print it, or run it, explain what came of it, and print that. All that can be refused is
+    looked at before the first word. notes: what to say of the plan before it."""
     import time
     from pathlib import Path
 
     from dpiprobe.capture.ring import check_privilege
+    from dpiprobe.cli.judge import load_signatures
+    from dpiprobe.probe.route import check_interface, route_to
 
+    speak = voice(ctx)
+    if interface is not None:
+        check_interface(interface)
+    database = load_signatures(signatures) if signatures is not None or not dry_run else None
     if dry_run:
+        for note in notes:
+            speak.note(note)
         _print_plan(plan, as_json)
         return
     check_privilege()
-    speak = voice(ctx)
-    _warn(speak, plan)
-    from dpiprobe.cli.judge import load_signatures
+    route_to(target, interface)
     from dpiprobe.run.conduct import conduct, default_folder
     from dpiprobe.run.explained import explain_run
     from dpiprobe.run.folder import RunFolder
 
-    database = load_signatures(signatures)
     folder = RunFolder.create(Path(out) if out is not None else default_folder(target, time.time_ns()))
+    for note in notes:
+        speak.note(note)
+    _warn(speak, plan)
     _stop_on_sigterm()
     done = conduct(plan, target, folder, interface=interface, vantage=vantage, contact=contact, arguments=sys.argv[1:], observer=_observer(speak))
     speak.done()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dpiprobe.cli.voice import Voice, voice
+from dpiprobe.cli.only_one import ip_version
 from dpiprobe.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ LISTED = 8  # hellos that an error names at most
 @click.option("--spacing", is_flag=True, help="With the recording's pauses between segments (at most 5 s each).")
 @click.option("--repetitions", type=click.IntRange(1, 500), default=3, show_default=True, help="Trials for each hello and name.")
 @click.option("--port", type=click.IntRange(1, 65535), default=443, show_default=True, help="Port, where SERVER does not say.")
-@click.option("-4", "version", flag_value=4, type=int, help="Use IPv4.")
-@click.option("-6", "version", flag_value=6, type=int, help="Use IPv6.")
+@click.option("-4", "four", is_flag=True, help="Use IPv4.")
+@click.option("-6", "six", is_flag=True, help="Use IPv6.")
 @click.option("--interface", metavar="NAME", help="Connect and capture there, whatever the route says.")
 @click.option("--rate", type=click.FloatRange(0.01, 50), default=1.0, show_default=True, help="Connections a second, at most.")
 @click.option("--timeout", type=click.FloatRange(1, 120), default=10.0, show_default=True, help="Seconds to wait for an answer.")
@@ -44,7 +44,7 @@ LISTED = 8  # hellos that an error names at most
 @click.pass_context
 def replay(
     ctx: click.Context, capture: str, server: str, names: tuple[str, ...], control: str | None, flows: tuple[int, ...], every: bool, whole: bool,
-    spacing: bool, repetitions: int, port: int, version: int | None, interface: str | None, rate: float, timeout: float, wait: float,
+    spacing: bool, repetitions: int, port: int, four: bool, six: bool, interface: str | None, rate: float, timeout: float, wait: float,
     seed: int | None, vantage: str | None, contact: str | None, signatures: str | None, out: str | None, dry_run: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Send the ClientHellos of a capture again, byte for byte or for another name, with controls as probe has them, and explain what happens.
@@ -70,20 +70,23 @@ def replay(
         raise UsageError("--flow and --all both say which hellos; give one of them")
     if whole and spacing:
         raise UsageError("--spacing is the pauses between segments and --whole sends one; give one of them")
-    speak = voice(ctx)
-    chosen = _recorded(capture, flows, every, whole, spacing, speak)
-    target = resolve(server, port, version)
+    notes: list[str] = []
+    chosen = _recorded(capture, flows, every, whole, spacing, notes)
+    target = resolve(server, port, ip_version(four, six))
     pace = Pace(gap=1 / rate, answer=timeout, unacknowledged=max(timeout, Pace().unacknowledged), connect=min(timeout, Pace().connect), residual=wait)
     plan = design_replay(
         target.endpoint, chosen, names, control=control, repetitions=repetitions, seed=secrets.randbits(32) if seed is None else seed,
         target=server, pace=pace,
     )  # fmt: skip
     if control is not None and any(len(control) != len(name) for name in plan.names):
-        speak.note("dpiprobe: the control is not as long as the name, so its hello is not either; the random name's is")
-    carry_out(ctx, plan, target, interface=interface, vantage=vantage, contact=contact, signatures=signatures, out=out, dry_run=dry_run, as_json=as_json)
+        notes.append("dpiprobe: the control is not as long as the name, so its hello is not either; the random name's is")
+    carry_out(
+        ctx, plan, target, interface=interface, vantage=vantage, contact=contact, signatures=signatures, out=out, dry_run=dry_run, as_json=as_json,
+        notes=notes,
+    )  # fmt: skip
 
 
-def _recorded(capture: str, flows: tuple[int, ...], every: bool, whole: bool, spacing: bool, speak: Voice) -> list[Recorded]:
+def _recorded(capture: str, flows: tuple[int, ...], every: bool, whole: bool, spacing: bool, notes: list[str]) -> list[Recorded]:
     from dpiprobe.cli.recorded_input import recorded_in
 
     found = recorded_in(capture)
@@ -102,13 +105,13 @@ def _recorded(capture: str, flows: tuple[int, ...], every: bool, whole: bool, sp
     elif every:
         for hello in found:
             if (obstacle := _obstacle(hello)) is not None:
-                speak.note(f"dpiprobe: the hello of flow {hello.flow} {obstacle}; left out")
+                notes.append(f"dpiprobe: the hello of flow {hello.flow} {obstacle}; left out")
     elif len(good) > 1:
         raise UsageError(f"{capture} holds {len(good)} ClientHellos; choose with --flow or take them --all; {_listing(good)}")
-    return [_one(hello, capture, whole, spacing, speak) for hello in good]
+    return [_one(hello, capture, whole, spacing, notes) for hello in good]
 
 
-def _one(sent: SentHello, capture: str, whole: bool, spacing: bool, speak: Voice) -> Recorded:
+def _one(sent: SentHello, capture: str, whole: bool, spacing: bool, notes: list[str]) -> Recorded:
     from dpiprobe.plan.replayed import MOST_DELAY, Recorded
     from dpiprobe.tls.hello import PRE_SHARED_KEY, parse
 
@@ -116,11 +119,12 @@ def _one(sent: SentHello, capture: str, whole: bool, spacing: bool, speak: Voice
     length = hello.end if hello is not None else len(sent.stream)
     delays = sent.delays(length) if spacing else ()
     if any(delay > MOST_DELAY for delay in delays):
-        speak.note(f"dpiprobe: flow {sent.flow} paused for {max(delays):.1f} s; at most {MOST_DELAY:g} s are kept")
+        notes.append(f"dpiprobe: flow {sent.flow} paused for {max(delays):.1f} s; at most {MOST_DELAY:g} s are kept")
     if not sent.in_order and not whole:
-        speak.note(f"dpiprobe: the segments of flow {sent.flow} left out of order; a live run sends them in order")
+        notes.append(f"dpiprobe: the segments of flow {sent.flow} left out of order; a live run sends them in order")
     if hello is not None and hello.extension(PRE_SHARED_KEY) is not None:
-        speak.note(f"dpiprobe: the hello of flow {sent.flow} has a pre-shared key that signs all of it; for another name a server that still knows it refuses")
+        keyed = f"dpiprobe: the hello of flow {sent.flow} has a pre-shared key that signs all of it"
+        notes.append(f"{keyed}; for another name a server that still knows it refuses")
     kept = tuple(min(delay, MOST_DELAY) for delay in delays)
     return Recorded(sent.stream[:length], () if whole else sent.cuts(length), kept, f"{capture}, flow {sent.flow}")
 

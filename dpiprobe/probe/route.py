@@ -82,16 +82,21 @@ def resolve(text: str, port: int = 443, version: int | None = None) -> Target:
     return Target(text, address, port, kind_, sockaddr)
 
 
+def check_interface(name: str) -> None:
+    """Raises UsageError where this machine has no such interface."""
+    try:
+        socket.if_nametoindex(name)
+    except (OSError, ValueError):
+        known = ", ".join(known for _, known in socket.if_nameindex())
+        raise UsageError(f"there is no interface {name!r}; choose one of {known}") from None
+
+
 def route_to(target: Target, interface: str | None = None) -> Route:
     """How this machine reaches the target. `interface` overrides the one that the kernel names, for capture and connection alike.
 
     Raises EnvironmentError_ where there is no route, UsageError where there is no such interface."""
     if interface is not None:
-        try:
-            socket.if_nametoindex(interface)
-        except OSError:
-            known = ", ".join(name for _, name in socket.if_nameindex())
-            raise UsageError(f"there is no interface {interface!r}; choose one of {known}") from None
+        check_interface(interface)
     with socket.socket(target.family, socket.SOCK_DGRAM) as asking:
         try:
             if interface is not None and socket.if_nametoindex(interface) != 1:

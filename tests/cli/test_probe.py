@@ -72,6 +72,10 @@ def test_without_a_seed_one_is_drawn_and_told(capsys: pytest.CaptureFixture[str]
         (["192.0.2.1", "--name", "a.example", "--handshake", "--get", "index.html"], "starts with /"),
         (["192.0.2.1:http", "--name", "a.example"], "not a port"),
         (["192.0.2.1", "--name", "a.example", "--repetitions", "0"], "repetitions"),
+        (["192.0.2.1", "-4", "-6", "--name", "a.example"], "-4 and -6 both say which IP version"),
+        (["192.0.2.1", "--name", "a.example", "--interface", "none0"], "there is no interface 'none0'"),
+        (["192.0.2.1", "--name", "a.example", "--dry-run", "--interface", "none0"], "there is no interface 'none0'"),
+        (["192.0.2.1", "--name", "a.example", "--signatures", "no-such-folder"], "no-such-folder is no folder"),
         (["192.0.2.1", "-6", "--name", "a.example"], "does not resolve to IPv6"),
     ],
 )

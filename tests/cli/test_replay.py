@@ -81,6 +81,9 @@ def test_segmentation_and_spacing_of_the_recording_or_not(
     [
         ([], 2, "holds 2 ClientHellos; choose with --flow or take them --all; flows with one that can be sent: 1 (blocked.example), 2"),
         (["--flow", "7"], 2, "flow 7 of"),
+        (["--flow", "1", "-4", "-6"], 2, "-4 and -6 both say"),
+        (["--flow", "1", "--control", "short.example", "--interface", "none0"], 2, "there is no interface 'none0'"),
+        (["--flow", "1", "--control", "short.example", "--dry-run", "--interface", "none0"], 2, "there is no interface 'none0'"),
         (["--flow", "1", "--all"], 2, "give one of them"),
         (["--flow", "1", "--whole", "--spacing"], 2, "give one of them"),
         (["--flow", "1", "--control", "blocked.example"], 2, "both tested and the control"),
