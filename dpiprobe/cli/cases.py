@@ -10,7 +10,7 @@ import click
 
 from dpiprobe.cli.judge import load_signatures
 from dpiprobe.cli.voice import voice
-from dpiprobe.errors import DpiprobeError, UsageError
+from dpiprobe.errors import DpiprobeError, InputError, UsageError
 
 if TYPE_CHECKING:
     from dpiprobe.cases.case import Case
@@ -140,7 +140,7 @@ def new(case: str, capture: str | None, folder: str | None) -> None:
     if place.exists():
         raise UsageError(f"{place} is there already; choose another name")
     if capture is not None and not Path(capture).is_file():
-        raise UsageError(f"there is no file {capture}; name a capture")
+        raise InputError(f"there is no file {capture}; name a capture")
     place.mkdir(parents=True)
     (place / "expect.yaml").write_text(EXPECT.format(name=name, flows=FLOWS if capture is None else _flows_of(capture)))
     if capture is None:

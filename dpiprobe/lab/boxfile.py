@@ -5,26 +5,30 @@ Rules of this file: read with the same strict YAML as signatures; everything tha
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 from typing import Any
 
-from dpiprobe.errors import SignatureError, UsageError
+from dpiprobe.errors import InputError, SignatureError
 from dpiprobe.signature.emulation import parse_emulation
 from dpiprobe.signature.yaml_strict import read
 
 
 def read_box(file: str) -> dict[str, Any]:
-    """The block of the file. Raises UsageError where there is no such file, SignatureError with every problem and its line where it is no block."""
+    """The block of the file. Raises InputError where there is no such file, SignatureError with every problem and its line where it is no block."""
     try:
         text = Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else "it is no UTF-8 text"
-        raise UsageError(f"cannot read the box {file} ({reason}); name a YAML file with an `emulate:` block") from None
+        raise InputError(f"cannot read the box {file} ({reason}); name a YAML file with an `emulate:` block") from None
     document = read(text, file)
     problems = list(document.problems)
     block: Any = document.data
     inside: tuple[str | int, ...] = ()
+    if isinstance(block, dict) and (slip := _slip(block)) is not None:
+        problems.append(f"{document.where((slip,))}: unknown key {slip!r}, did you mean `emulate`?")
+        block, inside = block[slip], (slip,)
     if isinstance(block, dict) and "emulate" in block:
         block, inside = block["emulate"], ("emulate",)
     if block is not None:
@@ -35,6 +39,12 @@ def read_box(file: str) -> dict[str, Any]:
     if problems:
         raise SignatureError(sorted(problems, key=_line), f"the box {file}; `dpiprobe lab grammar` shows every key")
     return dict(block)
+
+
+def _slip(block: dict[Any, Any]) -> str | None:
+    """A key that was meant to be `emulate`: near to it, with a mapping below, where nothing is called so."""
+    near = difflib.get_close_matches("emulate", [key for key, value in block.items() if isinstance(key, str) and isinstance(value, dict)], 1, 0.75)
+    return near[0] if near and near[0] != "emulate" and "emulate" not in block else None
 
 
 def _named(path: tuple[str | int, ...], message: str) -> str:

@@ -48,6 +48,11 @@ def test_new_starts_from_a_capture(tmp_path: Path) -> None:
     assert (tmp_path / "clean" / "mine" / "test.pcap").read_bytes() == source.read_bytes()
 
 
+def test_new_from_a_file_that_is_not_there_is_unreadable_input_as_of_analyze(tmp_path: Path) -> None:
+    assert main.run(["cases", "new", "clean/mine", "--from", str(tmp_path / "none.pcap"), "--pcaps", str(tmp_path)]) == 4
+    assert not (tmp_path / "clean").exists()
+
+
 @pytest.mark.parametrize("name", ["mine", "mtach/x", "match/", "match/a/b", "match/A"])
 def test_new_refuses_names_that_are_none(tmp_path: Path, name: str) -> None:
     assert main.run(["cases", "new", name, "--pcaps", str(tmp_path)]) == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpiprobe.errors import SignatureError, UsageError
+from dpiprobe.errors import InputError, SignatureError
 from dpiprobe.lab.boxfile import read_box
 
 
@@ -36,6 +36,14 @@ def test_a_value_that_yaml_reads_in_two_ways_hides_no_other_mistake(tmp_path: Pa
     assert "'off' reads as true or false" in told.value.problems[1]
 
 
+def test_a_slip_in_the_word_emulate_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "box.yaml"
+    file.write_text("id: x\nemulat:\n  hello: drop\n")
+    with pytest.raises(SignatureError) as told:
+        read_box(str(file))
+    assert [problem.split(": ", 1)[1] for problem in told.value.problems] == ["unknown key 'emulat', did you mean `emulate`?"]
+
+
 def test_no_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read the box"):
+    with pytest.raises(InputError, match="cannot read the box"):
         read_box(str(tmp_path / "none.yaml"))
