@@ -18,7 +18,7 @@ from typing import Any
 
 from dpiprobe.errors import EnvironmentError_, UsageError
 from dpiprobe.scale.batches import Task
-from dpiprobe.scale.pool import Died, Event
+from dpiprobe.scale.pool import Died, Event, uninterrupted
 from dpiprobe.scale.sweep import AHEAD, Runner
 from dpiprobe.scale.task import Options, run_task
 
@@ -49,9 +49,9 @@ def cluster(where: str, cores: int) -> Iterator[tuple[Runner, int]]:
         if where.partition(":")[0] == "local":
             count = _workers(where, cores)
             stack.enter_context(dask.config.set(LOCAL))
-            address = stack.enter_context(
-                LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL)
-            )
+            with uninterrupted():
+                local = LocalCluster(n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=logging.CRITICAL)
+            address = stack.enter_context(local)
         elif "://" not in where:
             raise UsageError(f"--dask takes tcp://HOST:PORT, or local, or local:N, not {where!r}")
         try:

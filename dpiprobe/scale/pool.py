@@ -47,7 +47,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         self.tasks: deque[Task] = deque()
         self.process = context.Process(target=_serve, args=(theirs, options, os.getpid(), work), daemon=True)
-        with _uninterrupted():
+        with uninterrupted():
             self.process.start()
         theirs.close()
 
@@ -102,9 +102,9 @@ def pool(queue: deque[Task], options: Options, jobs: int, work: Work = run_task)
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold interruptions back. A process that is started here is deaf to them until `_serve` ignores them: while it is still importing, Ctrl-C at the
-    terminal, which goes to all processes, would be a traceback of its own."""
+def uninterrupted() -> Iterator[None]:
+    """Hold interruptions back. A process that is started meanwhile, or by a thread that is, stays deaf to them: while it is
+    still importing, Ctrl-C at the terminal, which goes to all processes, would be a traceback of its own."""
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # it would let interruptions through again when it is started (bpo-33613)

@@ -174,3 +174,17 @@ def test_captures_and_results_lie_in_a_bucket(bucket: str, tmp_path: Path, how: 
     assert below(source, out, *how) == 0
     system.invalidate_cache()
     assert before == {name: info["LastModified"] for name, info in system.find(path, detail=True).items() if "summary" not in name}
+
+
+def test_an_interruption_while_workers_start_is_one_line(many: Path, tmp_path: Path) -> None:
+    """Ctrl-C at a terminal goes to the workers too, which may still be importing."""
+    command = [*DPIPROBE, "-q", "analyze", str(many), "--dask", "local:2", "--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not children(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    time.sleep(0.8)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert "Traceback" not in said and "interrupted" in said
+    assert process.returncode in (130, -signal.SIGINT)
