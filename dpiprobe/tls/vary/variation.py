@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -122,12 +123,29 @@ def _read(text: str, like: Value, where: str) -> Value:
         if isinstance(like, bool):
             return {"yes": True, "no": False}[text]
         if isinstance(like, int):
-            return int(text, 0)
+            return _whole(text)
         if isinstance(like, float):
-            return float(text)
+            return _seconds(text)
         if isinstance(like, tuple):
-            return tuple([int(part, 0) for part in text.split(",")])
+            return tuple([_whole(part) for part in text.split(",")])
     except (ValueError, KeyError):
         kind = "yes or no" if isinstance(like, bool) else "numbers with commas" if isinstance(like, tuple) else "a number"
+        kind = "a number of seconds, 0 or more," if isinstance(like, float) else kind
         raise UsageError(f"{where} is {text!r}; {kind} is meant, for example {written(like)}") from None
     return text
+
+
+def _whole(text: str) -> int:
+    """A whole number that can be a place or a length in a handshake message, whose own length has three bytes (RFC 8446 section 4)."""
+    number = int(text, 0)
+    if abs(number) >= 1 << 24:
+        raise ValueError
+    return number
+
+
+def _seconds(text: str) -> float:
+    """A pause, the only thing that is no whole number."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError
+    return number

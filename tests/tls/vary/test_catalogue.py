@@ -144,3 +144,11 @@ def test_any_combination_is_done_or_refused(names: list[str]) -> None:
         return
     hello = parse(made.sending.stream)
     assert hello is None or build(hello) == made.sending.stream[: hello.end]
+
+
+@pytest.mark.parametrize("text", [
+    "cut-midsld:delay=nan", "cut-midsld:delay=-1", "cut-midsld:delay=inf", "name-pad-0-0:before=99999999999", "record-3:sizes=5,99999999999",
+])  # fmt: skip
+def test_a_parameter_that_nothing_can_do_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is meant"):
+        variation(text)
