@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dpiprobe.cli.hello import complete_client, complete_variation
+from dpiprobe.cli.number import Number
 from dpiprobe.cli.only_one import ip_version
 from dpiprobe.cli.program import program
 from dpiprobe.cli.voice import Voice, voice
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 @click.option("-4", "four", is_flag=True, help="Use IPv4.")
 @click.option("-6", "six", is_flag=True, help="Use IPv6.")
 @click.option("--interface", metavar="NAME", help="Connect and capture there, whatever the route says.")
-@click.option("--rate", type=click.FloatRange(0.01, 50), default=1.0, show_default=True, help="Connections a second, at most.")
-@click.option("--timeout", type=click.FloatRange(1, 120), default=10.0, show_default=True, help="Seconds to wait for an answer.")
-@click.option("--wait", type=click.FloatRange(0, 3600), default=180.0, show_default=True,
+@click.option("--rate", type=Number(0.01, 50), default=1.0, show_default=True, help="Connections a second, at most.")
+@click.option("--timeout", type=Number(1, 120), default=10.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option("--wait", type=Number(0, 3600), default=180.0, show_default=True,
               help="Seconds to wait out a punishment, where a control fails after a test; 0 never waits.")  # fmt: skip
 @click.option("--handshake/--hello", default=False, help="Complete the TLS handshake, or send a crafted ClientHello alone (the default).")
 @click.option("--get", metavar="PATH", help="With --handshake: fetch this page too (at most 1 MiB), to see throttling.")
