@@ -21,6 +21,7 @@ from dpiprobe.wire.packets import FIN, RST, SYN
 
 if TYPE_CHECKING:
     from dpiprobe.explain import Explanation
+    from dpiprobe.verdict.model import Judgement
 
 ACCUSED = ("blocked", "contested")
 WIDTH = 140
@@ -68,7 +69,30 @@ def _decided(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> 
         at = f", packet{'s' * (len(numbers) != 1)} {ranges(numbers)}" if numbers else ""
         out.append(f"{finding.kind.replace('-', ' ')} ({strength}{at}): {printable(finding.reason)}")
     out = out or [printable(str(reason)) for reason in record.get("reasons") or ()]
-    return [*out, *_together(explanation, flow, record)]
+    return [*out, *_confidence(judgement, record), *_together(explanation, flow, record)]
+
+
+def _confidence(judgement: Judgement, record: Mapping[str, Any]) -> list[str]:
+    """Which line of the table of confidence (docs/verdicts.md) an accusation stands on."""
+    level = str(record.get("confidence"))
+    if record.get("verdict") not in ACCUSED:
+        return []
+    proof = [e for e in judgement.evidence if e.sufficient]
+    kinds = sorted({e.kind.replace("-", " ") for e in proof})
+    strong = [e for e in proof if e.weight == "high"]
+    named = sorted({e.signature for e in strong if e.signature})
+    if level == "high" and named:
+        return [f"confidence high: {' and '.join(map(printable, named))}, a signature of high confidence, names what no stack of the server makes"]
+    if level == "high" and strong:
+        return [f"confidence high: {strong[0].kind.replace('-', ' ')} is enough for that by itself"]
+    if level == "high":
+        kinds = kinds if len(kinds) > 1 else sorted({e.kind.replace("-", " ") for e in judgement.evidence})
+        return [f"confidence high: {len(kinds)} kinds of evidence agree, {', '.join(kinds)}"] if len(kinds) > 1 else []
+    if len(kinds) != 1:
+        return []
+    if level == "medium":
+        return [f"confidence medium, not high: one kind of evidence, {kinds[0]}, and no signature of high confidence names these packets"]
+    return [f"confidence low: one kind of evidence, {kinds[0]}, with something against it or with figures that nobody has verified"]
 
 
 def _together(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> list[str]:
@@ -79,8 +103,19 @@ def _together(explanation: Explanation, flow: int, record: Mapping[str, Any]) ->
             if said == alone:
                 return []
             numbers = ranges(sorted(map(int, whole["flows"])))
-            return [f"all flows of the name together ({numbers}): {said[0]}{f' ({said[1]})' if said[1] else ''}, as analyze says"]
+            return [f"all flows of the name together ({numbers}): {said[0]}{f' ({said[1]})' if said[1] else ''}, as analyze says{_whence(explanation, whole)}"]
     return []
+
+
+def _whence(explanation: Explanation, whole: Mapping[str, Any]) -> str:
+    """Where the confidence of a name is from: from the flow that has it alone, else from trials that agree."""
+    if whole.get("verdict") not in ACCUSED:
+        return ""
+    mine = [r for r in explanation.records if r.get("kind") == "flow" and r.get("flow") in whole["flows"]]
+    alike = [int(r["flow"]) for r in mine if (r.get("verdict"), r.get("confidence")) == (whole.get("verdict"), whole.get("confidence"))]
+    if alike:
+        return f": flow{'s' * (len(alike) != 1)} {ranges(alike)} alone bear{'s' * (len(alike) == 1)} that out"
+    return ": so many trials agree while a control works"
 
 
 def _others(explanation: Explanation, flow: int, record: Mapping[str, Any]) -> list[str]:

@@ -21,6 +21,17 @@ def test_what_is_sufficient_alone_is_named_with_its_packets() -> None:
     assert "each of them carries it" in text
 
 
+@pytest.mark.parametrize(("case", "flow", "expected"), [
+    ("gfw-triple", 2, "confidence high: gfw-reset-triple, a signature of high confidence, names what no stack of the server makes"),
+    ("forged-alert", 2, "confidence high: 2 kinds of evidence agree, early arrival, timestamps missing"),
+    ("generic-reset", 2, "confidence medium, not high: one kind of evidence, early arrival, and no signature of high confidence names these packets"),
+    ("completing-segment-dropped", 3, "confidence low: one kind of evidence, hello unacknowledged, with something against it"),
+    ("netfilter-reject", 2, "blocked (high), as analyze says: so many trials agree while a control works"),
+])  # fmt: skip
+def test_why_a_level_of_confidence_was_reached(case: str, flow: int, expected: str) -> None:
+    assert expected in lines(case, flow)
+
+
 def test_the_server_as_sender_is_weighed_with_packets() -> None:
     assert "did the server itself send packet 20? Against: it came 6.4 ms after the trigger" in lines("gfw-triple")
     assert "packet 25 answers it after it" in lines("gfw-triple")
