@@ -40,6 +40,8 @@ FLOW_KEYS = (
 )
 NAME_KEYS = ("verdict", "because", "mechanism", "technique", "signature", "position", "confidence", "trials")
 CAPTURE_KEYS = ("packets", "undecoded", "damage", "complete", "links", "flows")
+DRAFT = "# A draft: what the explanation said when this was recorded. Read it, correct it to what is true, and take this line out."
+"""The line that a recorded expectation carries until a person has read it."""
 STAGES = {
     "capture": ("packets", "undecoded", "damage", "complete", "links"),
     "flows": ("flows", "server_name"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dpiprobe.cases.case import Case
+from dpiprobe.cases.case import DRAFT, Case
 from dpiprobe.signature.database import Database, database_of
 from dpiprobe.signature.model import Signature
 from dpiprobe.signature.reader import read_folder
@@ -67,8 +67,16 @@ def check_behaviour(folder: Path, cases: Sequence[Case], also: Iterable[Signatur
         out += _examples(signature, document, ran)
         out += _innocents(signature, document, ran.values())
     out += [f"{case.folder / 'expect.yaml'}:1:1: about still says TODO; say in one sentence what the case shows" for case in cases if "TODO" in case.about]
+    out += [problem for case in cases for problem in _unread(case.folder / "expect.yaml")]
     out += _one_winner({s.id: (s, d) for s, d in found}, ran.values())
     return out
+
+
+def _unread(file: Path) -> list[str]:
+    """The line of an expectation that nobody has read: it says what the program said, so that it would bear out whatever the program says."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    at = next((number for number, line in enumerate(lines, 1) if line.startswith(DRAFT.partition(":")[0] + ":")), None)
+    return [] if at is None else [f"{file}:{at}:1: still a draft; read it, correct it to what is true, and take this line out"]
 
 
 def _examples(signature: Signature, document: Document, ran: dict[str, Ran]) -> list[str]:

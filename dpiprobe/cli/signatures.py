@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dpiprobe.signature.database import Database
+    from dpiprobe.signature.match import Match
     from dpiprobe.signature.model import Signature
 
 FOLDER = click.option("--signatures", "folder", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
@@ -138,9 +141,21 @@ def check(ctx: click.Context, folder: str | None, pcaps: str | None, as_json: bo
         click.echo(f"dpiprobe: {len(problems)} problem{'s' * (len(problems) != 1)}; mend what the lines above name", err=True)
         ctx.exit(1)
     if not as_json:
+        for signature in [] if own else _stock_alone(where):
+            said = f"dpiprobe: {signature.id} has no near miss but the draft's own, {signature.examples['near_miss'][0]}"
+            click.echo(f"{said}; make one that differs from your device in a field (docs/signatures.md, step 4)", err=True)
         over = f" over {ran} cases" if ran else ""
         count = len(signature_files(where))
         click.echo(f"{count} signature{'s' * (count != 1)}, no problem{over}")
+
+
+def _stock_alone(folder: Path) -> list[Signature]:
+    """Devices whose near misses are those that every draft begins with: they say nothing about this device."""
+    from dpiprobe.signature.draft import STOCK_NEAR_MISSES
+    from dpiprobe.signature.reader import read_folder
+
+    found = [signature for signature, _ in read_folder(folder)[0] if not signature.generic]
+    return [s for s in found if (named := s.examples.get("near_miss")) and set(named) <= STOCK_NEAR_MISSES]
 
 
 @signatures.command()
@@ -160,8 +175,14 @@ def draft(capture: str, numbers: tuple[int, ...], controls: tuple[str, ...], ide
     from dpiprobe.errors import UsageError
     from dpiprobe.explain import explain
     from dpiprobe.signature.draft import draft as draft_signature
+    from dpiprobe.signature.reader import is_id
 
-    explanation = explain(read_capture(capture), database=_database(folder), controls=controls)
+    database = _database(folder)
+    if not is_id(identity):
+        raise UsageError(f"{identity!r} is no id of a signature; use small letters, digits, and single hyphens or dots between them, such as my-device")
+    if identity in database.by_id:
+        raise UsageError(f"there is a signature {identity!r} already; choose another --id")
+    explanation = explain(read_capture(capture), database=database, controls=controls)
     count = len(explanation.judgements)
     for number in numbers:
         if number > count:
@@ -169,10 +190,23 @@ def draft(capture: str, numbers: tuple[int, ...], controls: tuple[str, ...], ide
     matches = [m for found in explanation.matches.values() for m in found]
     text = draft_signature(explanation.observed, matches, [n - 1 for n in numbers], identity)
     if text is None:
-        claimed = sorted({m.signature for m in matches if m.flow + 1 in numbers and m.deployment})
-        who = f"{', '.join(claimed)} claims what is strange" if claimed else "nothing is strange"
-        raise UsageError(f"{who} in flow {', '.join(map(str, numbers))}, so there is nothing to draft; choose a flow that `dpiprobe analyze` does not explain")
+        raise UsageError(f"{_nothing_free(matches, numbers)}, so there is nothing to draft; choose a flow that `dpiprobe analyze` does not explain")
     click.echo(text, nl=False)
+
+
+def _nothing_free(matches: Sequence[Match], numbers: Sequence[int]) -> str:
+    """Why flows (by number) hold nothing to draft: of each device the flows in which it claims what is strange, then those that are clean."""
+    by_device: dict[str, list[int]] = {}
+    for number in sorted(set(numbers)):
+        for device in sorted({m.signature for m in matches if m.flow + 1 == number and m.deployment}):
+            by_device.setdefault(device, []).append(number)
+    said = [f"{device} claims what is strange in {_flows(mine)}" for device, mine in by_device.items()]
+    clean = sorted(set(numbers) - {number for mine in by_device.values() for number in mine})
+    return " and ".join([*said, *([f"nothing is strange in {_flows(clean)}"] if clean else [])])
+
+
+def _flows(numbers: Sequence[int]) -> str:
+    return f"flow{'s' * (len(numbers) != 1)} {', '.join(map(str, numbers))}"
 
 
 @signatures.command()

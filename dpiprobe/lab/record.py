@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dpiprobe.cases.case import DRAFT
 from dpiprobe.errors import EnvironmentError_, UsageError
 from dpiprobe.lab.availability import package_environment
 from dpiprobe.lab.session import Lab
@@ -112,7 +113,7 @@ def _draft(work: Path, allowed: str, blocked: str, title: str, database: Any) ->
     flows = [r for r in records if r["kind"] == "flow"]
     names = [r for r in records if r["kind"] == "name"]
     lines = [
-        "# A draft: what the explanation said when this was recorded. Read it, correct it to what is true, and take this line out.",
+        DRAFT,
         f"about: {_quoted(title)}", f"controls: [{allowed}]", "flows:",
     ]  # fmt: skip
     lines += [f'  "{r["flow"]}": {_line(r)}' for r in flows]

@@ -31,6 +31,10 @@ CONSTANTS = ("ipid", "window", "ttl_initial", "tos", "ip_length", "window_minus_
 """What may be a device's constant or chance: asked for where two flows agree, else a comment."""
 SHORT, LONG, LEAST_WORDS = 64, 400, 6
 """Bytes and letters of a payload that are written out, and letters that make words of it. Policy."""
+_NEAR_MISS = {0: "closed-port", 2: "genuine-redirect"}
+SILENT_NEAR_MISS, RESET_NEAR_MISS = "hung-server-acks", "server-reset-unknown-name"
+STOCK_NEAR_MISSES = frozenset({*_NEAR_MISS.values(), SILENT_NEAR_MISS, RESET_NEAR_MISS})
+"""The recorded cases that a draft begins with: genuine behaviour of another kind, so that something is there. By trigger, then by technique."""
 COPIES = ("ipid_mirror", "window_mirror")
 """What a device may copy from the trigger: 0 says so."""
 
@@ -310,7 +314,7 @@ def _send(cluster: Cluster, table: SuspectTable, kind: int) -> str | None:
 
 def _file(identity: str, technique: str, kind: int, clauses: Sequence[str], emulation: Sequence[str]) -> str:
     mechanism = (MECHANISM.get(technique) or MECHANISM[technique.split(".", maxsplit=1)[0]])[1 if kind == 2 else 0]
-    near_miss = {0: "closed-port", 2: "genuine-redirect"}.get(kind, "hung-server-acks" if technique.startswith("drop") else "server-reset-unknown-name")
+    near_miss = _NEAR_MISS.get(kind, SILENT_NEAR_MISS if technique.startswith("drop") else RESET_NEAR_MISS)
     return "\n".join(
         [
             f"id: {identity}     # the file's name without .yaml",

@@ -113,9 +113,14 @@ def _signature(root: Node, group: str) -> Signature | None:
     return Signature(**values, trigger=trigger, **clauses, **lists, emulate=emulate, examples=examples, generic=generic, group=group)  # type: ignore[arg-type]
 
 
+def is_id(text: str) -> bool:
+    """Whether a signature may be called so: small letters, digits, and single hyphens or dots between them."""
+    return _ID.fullmatch(text) is not None
+
+
 def _identity(node: Node) -> str:
     text = node.text()
-    if text and not _ID.fullmatch(text):
+    if text and not is_id(text):
         node.problem(f"the id {text!r} is not small letters, digits, and single hyphens or dots between them")
     return text
 

@@ -3,11 +3,12 @@ the innocent, that another shadows, or that shares a case with another device.""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dpiprobe.cases.case import load_cases
+from dpiprobe.cases.case import DRAFT, load_cases
 from dpiprobe.cases.signature_check import check_behaviour
 from dpiprobe.signature.database import load, packaged_folder
 from tests.conftest import ROOT
@@ -85,6 +86,20 @@ def test_somebody_elses_signature_competes_with_those_of_the_program(tmp_path: P
     (tmp_path / "six-zeros.yaml").write_text(GOOD)
     (problem,) = check_behaviour(tmp_path, CASES, also=load(packaged_folder(), cache=False).signatures)
     assert "iran-reset claims its packets" in problem
+
+
+def test_an_expectation_that_nobody_has_read_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "cases" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "expect.yaml").write_text(f"{DRAFT}\nabout: x\n")
+    signatures = tmp_path / "signatures"
+    signatures.mkdir()
+    (signatures / "six-zeros.yaml").write_text(GOOD)
+    handshakes = next(case for case in CASES if case.name == "handshakes")
+    drafted = replace(handshakes, name="mine", folder=folder)
+    assert check_behaviour(signatures, [*CASES, drafted]) == [
+        f"{folder}/expect.yaml:1:1: still a draft; read it, correct it to what is true, and take this line out"
+    ]
 
 
 @pytest.mark.parametrize("also", [False, True])

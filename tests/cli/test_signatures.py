@@ -79,3 +79,24 @@ def test_check_of_somebody_elses_folder_runs_over_our_innocents_too(tmp_path: Pa
     (tmp_path / "any-reset.yaml").write_text(text + "\n")
     assert run(["signatures", "check", str(tmp_path)]) == 1
     assert "fires on the clean case 'idle-timeout'" in capsys.readouterr().out
+
+
+def test_a_draft_names_a_bad_or_taken_id_before_it_reads_the_capture(capsys: pytest.CaptureFixture[str]) -> None:
+    for identity, says in (("My Device", "is no id of a signature"), ("gfw-reset-triple", "already")):
+        assert run(["signatures", "draft", "no-such.pcap", "--flow", "1", "--id", identity]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and says in err and err.count("\n") == 1
+
+
+def test_a_draft_of_what_is_claimed_says_which_flow_is_claimed_and_which_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    capture = str(ROOT / "pcaps" / "match" / "gfw-triple" / "test.pcap")
+    assert run(["signatures", "draft", capture, "--flow", "2", "--flow", "1"]) == 2
+    assert "gfw-reset-triple claims what is strange in flow 2 and nothing is strange in flow 1, so" in capsys.readouterr().err
+
+
+def test_check_advises_where_a_device_has_the_near_miss_of_every_draft_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = (ROOT / "signatures" / "iran" / "iran-reset.yaml").read_text()
+    body, _, _ = source.partition("examples:")
+    (tmp_path / "iran-reset.yaml").write_text(f"{body}examples: {{match: [iran-reset], near_miss: [server-reset-unknown-name]}}\n")
+    assert run(["signatures", "check", str(tmp_path)]) == 0
+    assert "iran-reset has no near miss but the draft's own, server-reset-unknown-name; make one" in capsys.readouterr().err
