@@ -6,6 +6,7 @@ all is the caller's error (InputError), one sentence.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ def hellos_of(source: str, data: bytes) -> list[Found]:
 
 
 def _called(source: str) -> str:
-    return "standard input" if source == "-" else source if len(source) < 80 else f"{source[:60]}..."
+    """The source as a message names it: a file in full, long hex cut."""
+    return "standard input" if source == "-" else source if len(source) < 80 or os.path.exists(source) else f"{source[:60]}..."  # noqa: PTH110
 
 
 def bytes_of(source: str) -> bytes:
