@@ -40,6 +40,8 @@ quarter of the round trip is asked as well."""
 IN_FLIGHT = 65_535
 """Bytes beyond all that the capture holds of the server's stream at which its reset may stand, as it may have overtaken data that then got lost: a
 window without scaling (RFC 9293 section 3.1); the numbers of forged resets lie anywhere; policy."""
+NAMED = 8
+"""Packets of one finding whose numbers its sentence says; policy."""
 ADMIN_PROHIBITED_4 = frozenset({9, 10, 13})
 """ICMP type 3 codes: network, host, communication administratively prohibited (RFC 1812 section 5.2.7.1)."""
 ADMIN_PROHIBITED_6 = frozenset({1, 5, 6})
@@ -124,7 +126,7 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> list[Evid
         what = "reset" if technique == "rst" else "answer"
         reason = f"{what} {ms(delay)} after the {trigger_word(view)}; smallest round trip to the server {ms(view.rtt)}"
         found.append(Evidence("early-arrival", technique, [slot], reason, sufficient, repeatable=repeatable))
-    return _merged(found)
+    return _merged(view, found)
 
 
 def early_refusals(view: FlowView, samples: int) -> list[Evidence]:
@@ -151,8 +153,8 @@ def early_refusals(view: FlowView, samples: int) -> list[Evidence]:
     return [Evidence("early-refusal", "address.rst", found, reason, False)]
 
 
-def _merged(found: list[Evidence]) -> list[Evidence]:
-    """One finding for each technique, the first packet's sentence, all packets."""
+def _merged(view: FlowView, found: list[Evidence]) -> list[Evidence]:
+    """One finding for each technique, the first packet's sentence, all packets: a signature may claim fewer, so their numbers stand in the sentence."""
     out: dict[tuple[str, bool, bool], Evidence] = {}
     for item in found:
         key = (item.technique, item.sufficient, item.repeatable)
@@ -162,7 +164,9 @@ def _merged(found: list[Evidence]) -> list[Evidence]:
             out[key] = item
     for item in out.values():
         if len(item.slots) > 1:
-            item.reason = f"{len(item.slots)} packets, the first: {item.reason}"
+            numbers = [str(view.number(slot)) for slot in item.slots[:NAMED]]
+            more = ", ..." if len(item.slots) > NAMED else ""
+            item.reason = f"{len(item.slots)} packets ({', '.join(numbers)}{more}), the first: {item.reason}"
     return list(out.values())
 
 

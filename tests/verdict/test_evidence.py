@@ -52,6 +52,19 @@ def test_a_burst_of_resets_that_races_the_answer_is_on_path() -> None:
     assert any("answer came" in r for r in judged.reasons)
 
 
+def test_a_sentence_about_several_packets_says_which_though_a_signature_claims_fewer() -> None:
+    scene = between_controls(
+        lambda t: t.wait(3).forged("R", df=True).wait(2).forged("RA", copies=3, ipid=0x4242, window=1541, df=True).wait(45).them("A").wait(1).answer()
+    )
+    judgement = odd(scene).judged
+    early = next(e for e in judgement.evidence if e.kind == "early-arrival")
+    explanation = scene.explain()
+    numbers = [explanation.flows.number(s) for s in early.slots]
+    assert len(numbers) == 4 and early.reason.startswith(f"4 packets ({', '.join(map(str, numbers))}), the first: reset 3.0 ms")
+    (match,) = [m for m in explanation.matches[judgement.flow] if m.signature == "gfw-reset-triple"]
+    assert set(match.packets) < set(numbers)
+
+
 def test_an_early_reset_and_a_swallowed_hello_are_in_path() -> None:
     scene = between_controls(lambda t: t.wait(5).forged("RA"))
     judged = odd(scene).judged
