@@ -75,3 +75,20 @@ def _command(process: str) -> bytes:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_following_ends_with_what_came() -> None:
+    case = next(iter(sorted(ROOT.glob("pcaps/match/*/test.pcap"))))
+    command = [sys.executable, "-m", "dpiprobe", "analyze", "--follow", "-", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as program:
+        assert program.stdin and program.stdout and program.stderr
+        program.stdin.write(case.read_bytes())
+        program.stdin.flush()
+        time.sleep(3)
+        program.send_signal(signal.SIGINT)
+        records, told = program.stdout.read(), program.stderr.read().decode()
+        program.stdin.close()
+    whole = subprocess.run([sys.executable, "-m", "dpiprobe", "analyze", "-", "--json"], input=case.read_bytes(), capture_output=True, check=True, cwd=ROOT)
+    assert program.returncode == 130
+    assert "Traceback" not in told
+    assert b"".join(line for line in records.splitlines(True) if b'"provisional":true' not in line) == whole.stdout
