@@ -73,10 +73,10 @@ def bytes_of(source: str) -> bytes:
     if source == "-":
         return sys.stdin.buffer.read(MOST)
     try:
-        is_file, is_folder = Path(source).is_file(), Path(source).is_dir()
+        is_there, is_folder = Path(source).exists(), Path(source).is_dir()
     except (OSError, ValueError):
-        is_file = is_folder = False
-    if is_file:
+        is_there = is_folder = False
+    if is_there and not is_folder:  # a file, or a pipe as shells make it of <(...)
         try:
             with Path(source).open("rb") as file:
                 return file.read(MOST)

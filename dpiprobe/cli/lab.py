@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from dpiprobe.cli.matrix import matrix
+from dpiprobe.cli.number import Number
 from dpiprobe.cli.voice import voice
 
 BLOCKED = "blocked.example"
@@ -89,8 +90,8 @@ def _conditions(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--seed", type=int, help="Make the box and the path repeat themselves."),
         click.option("--body", type=click.IntRange(0, 50_000_000), default=1000, show_default=True, help="Bytes of the server's answer."),
         click.option("--tls", type=click.Choice(["1.2", "1.3"]), default="1.3", show_default=True, help="The newest version the server speaks."),
-        click.option("--loss", type=click.FloatRange(0, 100), help="Percent of packets lost on each half of the path, whatever the condition says."),
-        click.option("--delay", nargs=2, type=click.FloatRange(0, 10_000),
+        click.option("--loss", type=Number(0, 100), help="Percent of packets lost on each half of the path, whatever the condition says."),
+        click.option("--delay", nargs=2, type=Number(0, 10_000),
                      help="Milliseconds one way: client to box, box to server; 5 and 20 unless the condition says otherwise."),
         click.option("--condition", "conditions", default="plain", show_default=True, metavar="NAME",
                      help="What the path is like; `dpiprobe lab conditions` lists them."),

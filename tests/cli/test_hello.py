@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,6 +162,15 @@ def test_show_reads_an_argument_and_standard_input(capfdbinary: Output, monkeypa
     assert short.startswith(b"a.example  t13d")
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(line.encode())))
     assert run(capfdbinary, "show", "--short", "-") == short
+
+
+def test_show_reads_a_pipe_that_has_a_name(capfdbinary: Output) -> None:
+    line = built(capfdbinary, "--name", "a.example")
+    reader, writer = os.pipe()
+    os.write(writer, line)
+    os.close(writer)
+    assert run(capfdbinary, "show", "--short", f"/dev/fd/{reader}").startswith(b"a.example  t13d")
+    os.close(reader)
 
 
 def test_show_finds_all_hellos_of_a_capture(capfdbinary: Output) -> None:
