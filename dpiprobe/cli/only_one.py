@@ -12,7 +12,7 @@ def only_one(question: str, **given: bool) -> str | None:
     """The one that was given, None where none was. question: what they say, for the message · given: option's word (`hex` for --hex) -> was it given"""
     said = [word for word, is_given in given.items() if is_given]
     if len(said) > 1:
-        raise UsageError(f"{' and '.join(f'--{word}' for word in said)} both say {question}; give one of them")
+        raise UsageError(f"{' and '.join(f'--{word}' for word in said)} {'both' if len(said) == 2 else 'all'} say {question}; give one of them")
     return said[0] if said else None
 
 

@@ -47,7 +47,6 @@ def test_a_box_from_a_file_and_several_in_a_row(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (("run", "no-such-box", "--", "true"), "there is no box 'no-such-box'"), (("run", "none+no-such-box", "--", "true"), "there is no box 'no-such-box'"),
-        (("run", "missing.yaml", "--", "true"), "cannot read the box missing.yaml"),
         (("run", "none", "--condition", "sunny", "--", "true"), "no condition 'sunny'"),
         (("run", "none", "--server", "iis", "--", "true"), "no server 'iis'"), (("record", "none", "-o", "."), "is there already"),
     ],
@@ -56,6 +55,11 @@ def test_what_is_not_there_is_said_in_one_sentence(words: tuple[str, ...], said:
     done = dpiprobe("lab", *words)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_is_unreadable_input() -> None:
+    done = dpiprobe("lab", "run", "missing.yaml", "--", "true")
+    assert (done.returncode, "cannot read the box missing.yaml" in done.stderr) == (4, True), done.stderr
 
 
 def test_everything_wrong_with_a_file_is_told_at_once_with_its_lines(tmp_path: Path) -> None:
