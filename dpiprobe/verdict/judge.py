@@ -26,6 +26,7 @@ from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, mis
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.expected import Expected, against_expected
 from dpiprobe.verdict.fine import fine, why_fine
+from dpiprobe.verdict.luck import allow_for_losses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.observations import observations_of
 from dpiprobe.verdict.quic import unanswered_initials
@@ -116,6 +117,7 @@ class Judge:
         for group in names.values():
             if quiet.isdisjoint(group):
                 continue
+            because |= allow_for_losses(self.observed, group, findings)
             dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
