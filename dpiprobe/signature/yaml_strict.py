@@ -18,6 +18,9 @@ from typing import Any
 
 Path = tuple[str | int, ...]
 
+DEEPEST = 32
+"""Levels of lists and mappings inside one another that are read; signatures have five. A bound of our own, as the parsers' differ; policy."""
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 _SURPRISES = (
@@ -89,10 +92,14 @@ def read(text: str, file: str) -> Document:
     except yaml.YAMLError as error:
         document.problems.append(f"{file}:1:1: not YAML: {str(error).splitlines()[0]}")
         document.data = None
-    except RecursionError:
-        document.problems.append(f"{file}:1:1: lists or mappings inside one another without end; a signature has a few levels")
+    except _TooDeepError as error:
+        document.problems.append(f"{file}:{error}: lists or mappings inside one another without end; a signature has a few levels")
         document.data = None
     return document
+
+
+class _TooDeepError(Exception):
+    """More than DEEPEST levels; `line:column` where that begins."""
 
 
 class _Builder:
@@ -123,6 +130,8 @@ class _Builder:
 
     def _node(self, event: Any, path: Path) -> Any:
         mark = event.start_mark
+        if len(path) > DEEPEST:
+            raise _TooDeepError(f"{mark.line + 1}:{mark.column + 1}")
         self._document.values[path] = (mark.line + 1, mark.column + 1)
         kind = type(event).__name__
         if kind == "AliasEvent":
