@@ -1,6 +1,7 @@
-"""Whether the losses that a path shows could by themselves have swallowed every copy of a hello.
+"""Whether the losses that a path shows, or an outage, could by themselves have swallowed every copy of a hello.
 
 Rules of this file:
+- Who drops a name drops it whenever it is asked for. Where the server heard this name's hello in other trials, one silent trial is the path's affair.
 - The path is what the client's other connections to the server show of it: the share of segments, of either side, that brought nothing new. A path
   that shows none is not suspected of any.
 - A copy is heard where it arrives and its acknowledgement returns, so that a share of losses counts twice. Copies are lost independently; a burst
@@ -33,9 +34,12 @@ SILENT = ("hello-unacknowledged", "lost-between-the-ends")
 def allow_for_losses(observed: Observed, group: Sequence[int], findings: Sequence[list[Evidence]]) -> dict[int, str]:
     """For the flows of one name from one client to one server: findings of silence that the path's losses explain are no longer sufficient. Returns why,
     by flow."""
-    silent = {f: e for f in group for e in findings[f] if e.kind in SILENT and e.sufficient and int(observed.facts.copies[f]) > 0}
+    silent = [f for f in group if any(_swallowed(e) for e in findings[f]) and int(observed.facts.copies[f]) > 0]
     if not silent:
         return {}
+    heard = [g for g in group if g not in silent and int(observed.flows.ack_end[g]) >= 0]
+    if len(silent) == 1 and heard:
+        return _take_back(silent, findings, "; in this trial alone: in another one the server heard this name's hello")
     sent, again, flows = _segments(observed, group)
     if not again:
         return {}
@@ -43,11 +47,19 @@ def allow_for_losses(observed: Observed, group: Sequence[int], findings: Sequenc
     chance = flows * lost ** sum(int(observed.facts.copies[f]) for f in silent)
     if chance <= CHANCE:
         return {}
+    share = f"{again} of {sent} segments of other connections to this server were sent again"
+    return _take_back(silent, findings, f"; but {share}: such a path may lose all copies")
+
+
+def _swallowed(evidence: Evidence) -> bool:
+    return evidence.kind in SILENT and evidence.technique == "drop.hello" and evidence.sufficient
+
+
+def _take_back(silent: Sequence[int], findings: Sequence[list[Evidence]], why: str) -> dict[int, str]:
     for f in silent:
-        for evidence in findings[f]:
-            if evidence.kind in SILENT and evidence.sufficient:
-                evidence.sufficient = False
-                evidence.reason += f"; but {again} of {sent} segments of other connections to this server were sent again: such a path may lose all copies"
+        for evidence in filter(_swallowed, findings[f]):
+            evidence.sufficient = False
+            evidence.reason += why
     return dict.fromkeys(silent, "too-few-trials")
 
 

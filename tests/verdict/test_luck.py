@@ -1,4 +1,4 @@
-"""Silence on a path that loses packets: bad luck is told apart from dropping by how often it would strike."""
+"""Silence on a path that loses packets, or was out for a while: luck is told apart from dropping by how often it would strike."""
 
 from __future__ import annotations
 
@@ -52,4 +52,18 @@ def test_so_many_copies_are_lost_by_no_luck() -> None:
 def test_several_trials_are_one_joint_chance() -> None:
     scene = on_a_path(repeats=1)
     talks = [trial(scene, at, 250, 500, 1000, 2000) for at in (10_000, 100_000)]
+    assert [t.judged.verdict for t in talks] == ["blocked", "blocked"]
+
+
+def test_one_silent_trial_of_a_name_that_was_heard_in_others_is_an_outage() -> None:
+    scene = on_a_path(repeats=0)
+    scene.talk("odd.example", 30_000).handshake().hello().acknowledge().them("RA")
+    judged = trial(scene, 100_000, 250, 500, 1000, 2000).judged
+    assert (judged.verdict, judged.because) == ("insufficient", "too-few-trials")
+
+
+def test_two_silent_trials_are_dropped_though_one_was_heard() -> None:
+    scene = on_a_path(repeats=0)
+    scene.talk("odd.example", 30_000).handshake().hello().acknowledge().them("RA")
+    talks = [trial(scene, at, 250, 500, 1000, 2000) for at in (70_000, 100_000)]
     assert [t.judged.verdict for t in talks] == ["blocked", "blocked"]
