@@ -21,6 +21,8 @@ Path = tuple[str | int, ...]
 DEEPEST = 32
 """Levels of lists and mappings inside one another that are read; signatures have five. A bound of our own, as the parsers' differ; policy."""
 
+TOO_DEEP = "lists or mappings inside one another without end; a signature has a few levels"
+
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
 _SURPRISES = (
@@ -87,13 +89,15 @@ def read(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark is not None else "1:1"
-        document.problems.append(f"{file}:{place}: not YAML: {error.problem or error.context}")
+        problem = error.problem or error.context or ""
+        # newer libyaml has a bound of its own, and looks ahead of what was read
+        document.problems.append(f"{file}:{place}: {TOO_DEEP if 'nesting depth' in problem else f'not YAML: {problem}'}")
         document.data = None
     except yaml.YAMLError as error:
         document.problems.append(f"{file}:1:1: not YAML: {str(error).splitlines()[0]}")
         document.data = None
     except _TooDeepError as error:
-        document.problems.append(f"{file}:{error}: lists or mappings inside one another without end; a signature has a few levels")
+        document.problems.append(f"{file}:{error}: {TOO_DEEP}")
         document.data = None
     return document
 

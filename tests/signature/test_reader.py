@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 import pytest
@@ -217,7 +218,8 @@ def test_any_junk_in_any_place_is_a_problem_and_never_an_exception(data: st.Data
 
 
 def test_a_file_without_bottom_is_a_problem() -> None:
-    assert read_signature("[" * 100_000, "x.yaml")[1] == ["x.yaml:1:34: lists or mappings inside one another without end; a signature has a few levels"]
+    (problem,) = read_signature("[" * 100_000, "x.yaml")[1]  # where it is noticed first differs from parser to parser
+    assert re.fullmatch(r"x.yaml:1:\d+: lists or mappings inside one another without end; a signature has a few levels", problem)
 
 
 def test_a_word_for_no_source_is_no_source() -> None:
