@@ -193,11 +193,19 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
             out[f] = Silence(finding, "no-control")
         elif not apart(spans, f, carried.of_size(seen), own, view):
             out[f] = Silence(finding, "too-few-trials")
+        elif not answered and any(_hung(views(g)) for g in flows):
+            finding.reason += "; but in another trial the server, as silent, acknowledged the client's close: it hangs"
+            out[f] = Silence(finding, "server-or-third-party")
         else:
             finding.sufficient = True
             finding.reason += "; flows with other names at the same address brought as much and went on"
             out[f] = Silence(finding)
     return out
+
+
+def _hung(view: FlowView) -> bool:
+    """The server acknowledged the hello, said nothing to it, and was still there when the client closed."""
+    return view.ack_end >= 0 and view.answer < 0 and view.client_fin >= 0 and any(s > view.client_fin for s in view.server_words)
 
 
 def _stalled_at(f: int, outcomes: Sequence[Outcome], views: View) -> int:

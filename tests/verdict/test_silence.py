@@ -130,3 +130,22 @@ def test_a_stall_that_controls_have_too_is_nobodys() -> None:
     for wait in COPIES:
         other.wait(wait).own("PA", body, seq=start)
     assert talk.judged.verdict == "insufficient"
+
+
+def hung(scene: Scene, at: float, heard: bool) -> Talk:
+    """A hello that is acknowledged and never answered; the client gives up, and the server hears that or not."""
+    talk = scene.talk("odd.example", at).handshake().hello().acknowledge().wait(10_000).own("FA")
+    if heard:
+        return talk.wait(50).them("A")
+    for pause in (250, 500, 1000, 2000):
+        talk.wait(pause).own("FA", seq=(talk.us.next - 1) & 0xFFFFFFFF)
+    return talk
+
+
+@pytest.mark.parametrize(("third_heard", "verdict"), [(False, "blocked"), (True, "insufficient")])
+def test_a_server_that_is_silent_but_there_hangs_though_two_closes_went_unheard(third_heard: bool, verdict: str) -> None:
+    scene = scene_with(0, 50_000, 150_000, 250_000)
+    first = hung(scene, 20_000, heard=False)
+    hung(scene, 100_000, heard=third_heard)
+    hung(scene, 200_000, heard=False)
+    assert (first.judged.verdict, first.judged.technique) == (verdict, "drop.answer")
