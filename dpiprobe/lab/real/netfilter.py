@@ -17,22 +17,23 @@ def by_name(place: Place, *action: str) -> None:
 
 
 _PLACES = range(20, 1480)  # bytes after the start of the TCP header at which a name may begin, up to Ethernet's MTU
+_BATCH = 200  # rules in one message to the kernel: some 200 bytes each, and a user's socket takes 208 KiB (net.core.wmem_default)
 _LONGEST = 16  # bytes that one raw comparison of nftables takes
 
 
 def by_bytes(place: Place, action: str) -> None:
     """Act on packets to port 443 that hold a blocked name (of a long one its last sixteen bytes), with nftables alone."""
     names = [name.encode()[-_LONGEST:] for name in patterns(place)]
-    rules = "\n".join(f"    @th,{8 * at},{8 * len(name)} 0x{name.hex()} {action}" for name in names for at in _PLACES)
-    place.run("nft", "-f", "-", text=f"""table ip censor {{
-  chain names {{
-{rules}
-  }}
-  chain forward {{
+    rules = [f"add rule ip censor names @th,{8 * at},{8 * len(name)} 0x{name.hex()} {action}" for name in names for at in _PLACES]
+    place.run("nft", "-f", "-", text="add table ip censor\nadd chain ip censor names\n")
+    for first in range(0, len(rules), _BATCH):
+        place.run("nft", "-f", "-", text="\n".join(rules[first : first + _BATCH]) + "\n")
+    place.run("nft", "-f", "-", text="""table ip censor {
+  chain forward {
     type filter hook forward priority filter;
     tcp dport 443 tcp flags & psh == psh jump names
-  }}
-}}
+  }
+}
 """)
 
 
