@@ -42,12 +42,21 @@ class Explanation:
     flows: Flows
     observed: Observed
     judgements: list[Judgement]
-    names: list[NameJudgement]
+    planned: dict[int, str]
+    """The names that a plan meant flows to send."""
     matches: dict[int, list[Match]]
     controls: Controls
     database_hash: str
     partners: int | None = None
     """Flows that the server-side capture holds as well; None where there is no such capture."""
+    _names: list[NameJudgement] | None = None
+
+    @property
+    def names(self) -> list[NameJudgement]:
+        """One judgement for each (server, name), in order of the first flow."""
+        if self._names is None:
+            self._names = group_names(self.flows, self.judgements, self.controls, self.planned)
+        return self._names
 
     @property
     def records(self) -> Iterator[dict[str, Any]]:
@@ -91,9 +100,8 @@ def explain_flows(
     matches = settle_claims(second_pass(first, context_of(observed, outcomes, chosen, first, ends, ledger)))
     judge = Judge(observed, outcomes, chosen, matches, ends, views, ledger, expected)
     judgements = judge.judgements()
-    names = group_names(flows, judgements, chosen, planned_names(flows, plan))
     partners = sum(end.partner >= 0 for end in ends.values()) if ends is not None else None
-    return Explanation(capture, flows, observed, judgements, names, judge.matches, chosen, database.hash, partners)
+    return Explanation(capture, flows, observed, judgements, planned_names(flows, plan), judge.matches, chosen, database.hash, partners)
 
 
 def plan_of(capture: Capture) -> tuple[Plan | None, str | None]:

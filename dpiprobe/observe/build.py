@@ -51,6 +51,10 @@ class Observed:
         kept: T = self._kept[key]
         return kept
 
+    def forget(self) -> None:
+        """Let go of what was worked out, which refers back to this table: without circles, all of it goes with its last user."""
+        self._kept.clear()
+
     def feature(self, name: str) -> Values:
         """A packet feature over the suspect rows."""
         if name not in self._columns:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dpiprobe.explain import explain_flows, planned_names
+from dpiprobe.explain import explain_flows
 from dpiprobe.partition.reading import Parts
 from dpiprobe.plan.plan import Plan
 from dpiprobe.report.jsonl import line
@@ -107,7 +107,8 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
         else:
             told.add(place)
             said.telling[record["server"], asked, verdict] = record
-    for trials in gather_names(flows, explanation.judgements, explanation.controls, planned_names(flows, settings.plan)):
+    for trials in gather_names(flows, explanation.judgements, explanation.controls, explanation.planned):
         trials.leads = [(flow, replace(lead, evidence=[], observations=[])) for flow, lead in trials.leads]
         said.trials[trials.server, trials.server_name] = trials
+    explanation.observed.forget()
     return said

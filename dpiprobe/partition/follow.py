@@ -97,6 +97,7 @@ class Follower:
                     continue
                 record = flow_record(self._capture.name, flows, judgement, explanation.matches.get(judgement.flow, []))
                 self._say(record | {"provisional": True})
+        explanation.observed.forget()
 
 
 def _last_time(words: Words) -> int:

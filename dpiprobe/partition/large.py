@@ -65,12 +65,12 @@ class LargeExplanation:
         yield from self.closing()
 
     def flow_lines(self) -> Iterator[bytes]:
-        """The lines of the flows."""
-        yield from self._lines
+        """The lines of the flows, many at once."""
+        yield from self._lines.blocks()
 
     def lines(self) -> Iterator[bytes]:
-        """All records as lines."""
-        yield from self._lines
+        """All records as lines, those of flows many at once."""
+        yield from self._lines.blocks()
         for record in self.closing():
             yield line(record).encode() + b"\n"
 
