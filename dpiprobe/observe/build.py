@@ -30,7 +30,7 @@ class Observed:
         self.suspects = suspects
         self.slot = suspects.slot
         self.flow: Ints = suspects.flow
-        rows = flows.row[suspects.slot]
+        rows = suspects.row
         self.number: Ints = flows.packets.number[rows]
         self.time: Ints = flows.packets.time[rows]
         self.origin: Ints = suspects.origin

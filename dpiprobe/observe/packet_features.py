@@ -6,7 +6,7 @@ Each takes a `Suspects` (the rows and their anchors) and returns the values over
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, UNKNOWN, Flows
 from dpiprobe.observe.table import Values
-from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, RST, TCP
+from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, RST, TCP, Packets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -27,7 +27,9 @@ class Suspects:
     slot: the suspect itself · trigger: nearest preceding copy of the trigger, or of the SYN where none preceded ·
     answered: last packet of the other side before it (no reset) · previous: packet of the same side before it ·
     overlapping: per slot of `flows` · server_rtt: per flow, smallest round trip to that server in ns (-1 unknown) ·
-    had_fin: per row, this side had sent a FIN before
+    had_fin: per row, this side had sent a FIN before · row, flow, origin: of each suspect
+    heads: the first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep
+    more than that at hand (`flow.table_loop.HEAD`).
     """
 
     flows: Flows
@@ -38,22 +40,23 @@ class Suspects:
     overlapping: Bools
     server_rtt: Ints
     had_fin: Bools
+    row: Ints = field(init=False)
+    flow: Ints = field(init=False)
+    origin: Ints = field(init=False)
+    heads: npt.NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        flows = self.flows
+        self.row, self.flow, self.origin = flows.row[self.slot], flows.flow[self.slot], flows.origin[self.slot]
+        self.heads = _heads(flows.packets, self.row)
 
     def of(self, column: Ints) -> Ints:
         """A packet column over the suspect rows."""
-        return column[self.flows.row[self.slot]]
+        return column[self.row]
 
     def at(self, slots: Ints, column: Ints) -> Ints:
         """A packet column at anchors; where the anchor is missing the value means nothing."""
         return column[self.flows.row[np.maximum(slots, 0)]]
-
-    @property
-    def flow(self) -> Ints:
-        return self.flows.flow[self.slot]
-
-    @property
-    def origin(self) -> Ints:
-        return self.flows.origin[self.slot]
 
 
 def _known(s: Suspects) -> Bools:
@@ -233,7 +236,7 @@ class Payloads:
 
     def __getitem__(self, at: Any) -> Any:
         """The payload of one row, or an object array of those of several."""
-        packets, rows = self.suspects.flows.packets, self.suspects.flows.row[self.suspects.slot[at]]
+        packets, rows = self.suspects.flows.packets, self.suspects.row[at]
         if not rows.ndim:
             return packets.payload(int(rows))
         out = np.empty(len(rows), object)
@@ -253,10 +256,9 @@ def payload_bytes(s: Suspects) -> Values:
 
 def payload_zeros(s: Suspects) -> Values:
     length = s.of(s.flows.packets.payload_length)
-    zero = (length > 0) & ~heads(s).any(axis=1)
-    rows = s.flows.row[s.slot]
+    zero = (length > 0) & ~s.heads.any(axis=1)
     for i in np.flatnonzero(zero & (s.of(s.flows.packets.payload_captured) > HEAD)).tolist():
-        zero[i] = not s.flows.packets.payload(int(rows[i])).strip(b"\0")
+        zero[i] = not s.flows.packets.payload(int(s.row[i])).strip(b"\0")
     return Values(length, _carries_payload(s) & zero)
 
 
@@ -264,16 +266,15 @@ HEAD = 12
 """Payload bytes that tell what a packet begins with: a status line's version and code (RFC 9112 section 4) are the longest."""
 
 
-def heads(s: Suspects) -> npt.NDArray[np.uint8]:
-    """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep more
-    than that at hand (`flow.table_loop.HEAD`)."""
-    captured = np.maximum(s.of(s.flows.packets.payload_captured), 0)
-    out = np.zeros((len(s.slot), HEAD), np.uint8)
-    arena = np.frombuffer(s.flows.packets.arena, np.uint8)
-    begin = s.of(s.flows.packets.payload_offset)
-    for i in range(HEAD):
-        there = np.flatnonzero(captured > i)
-        out[there, i] = arena[begin[there] + i]
+def _heads(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
+    out = np.zeros((len(row), HEAD), np.uint8)
+    captured = packets.payload_captured[row]
+    there = np.flatnonzero(captured > 0)
+    arena = np.frombuffer(packets.arena, np.uint8)
+    if len(there):
+        place = np.arange(HEAD)
+        at = np.minimum(packets.payload_offset[row[there]][:, None] + place, len(arena) - 1)
+        out[there] = np.where(place < captured[there][:, None], arena[at], 0)
     return out
 
 
@@ -309,31 +310,32 @@ def _payload_identity(s: Suspects, asked: Bools) -> Ints:
     """Equal numbers for equal payloads among the rows asked for, 0 for none and for all others."""
     seen: dict[bytes, int] = {b"": 0}
     out = np.zeros(len(s.slot), np.int64)
-    rows = s.flows.row[s.slot]
     for i in np.flatnonzero(asked & (s.of(s.flows.packets.payload_captured) > 0)).tolist():
-        out[i] = seen.setdefault(s.flows.packets.payload(int(rows[i])), len(seen))
+        out[i] = seen.setdefault(s.flows.packets.payload(int(s.row[i])), len(seen))
     return out
 
 
 def http_status(s: Suspects) -> Values:
     """The three digits of a status line `HTTP/1.x NNN` (RFC 9112 section 4)."""
-    head = heads(s)
+    value, rows = np.full(len(s.slot), -1, np.int64), np.flatnonzero(s.heads[:, 0] == ord("H"))
+    head = s.heads[rows]
     digits = head[:, 9:12].astype(np.int64) - ord("0")
     known = (head[:, :7] == np.frombuffer(b"HTTP/1.", np.uint8)).all(axis=1) & ((head[:, 7] == ord("0")) | (head[:, 7] == ord("1")))
     known &= (head[:, 8] == ord(" ")) & (digits >= 0).all(axis=1) & (digits <= 9).all(axis=1) & (digits[:, 0] >= 1) & (digits[:, 0] <= 5)
-    return Values(np.where(known, digits @ (100, 10, 1), -1), known)
+    value[rows[known]] = (digits @ (100, 10, 1))[known]
+    return Values(value, value >= 0)
 
 
 def tls_alert(s: Suspects) -> Values:
     """The description of a plaintext alert record of level 1 or 2 (RFC 8446 sections 5.1 and 6)."""
-    head, captured = heads(s), s.of(s.flows.packets.payload_captured)
+    head, captured = s.heads, s.of(s.flows.packets.payload_captured)
     known = (captured >= 7) & (head[:, 0] == 0x15) & (head[:, 1] == 3) & (head[:, 3] == 0) & (head[:, 4] == 2)
     known &= (head[:, 5] == 1) | (head[:, 5] == 2)
     return Values(np.where(known, head[:, 6].astype(np.int64), -1), known)
 
 
 def tls_type(s: Suspects) -> Values:
-    head, captured = heads(s), s.of(s.flows.packets.payload_captured)
+    head, captured = s.heads, s.of(s.flows.packets.payload_captured)
     known = (captured >= 3) & (head[:, 0] >= 20) & (head[:, 0] <= 24) & (head[:, 1] == 3)
     return Values(np.where(known, head[:, 0].astype(np.int64), -1), known)
 

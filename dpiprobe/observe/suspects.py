@@ -8,13 +8,14 @@ things out. Copies that the capture made are left out. What is not selected is o
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows, tcp_flags
 from dpiprobe.flow.segments import running_max, shifted
-from dpiprobe.wire.packets import FIN, RST, TCP
+from dpiprobe.wire.packets import FIN, RST, TCP, Packets
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -75,8 +76,13 @@ def conflicting(flows: Flows) -> Bools:
     offsets, ends = flows.offset[slots].tolist(), flows.end[slots].tolist()
     for begin, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         here = range(begin, stop)
-        seen: dict[tuple[int, bytes], int] = {}
-        same_as = [seen.setdefault((offsets[i], packets.payload(int(flows.row[every[i]]))), i) for i in here]
+        heads = [(offsets[i], *_at_hand(packets, int(flows.row[every[i]]))) for i in here]
+        number = Counter(heads)  # a payload is read whole only where another one begins like it
+        seen: dict[tuple[int, int, bytes], int] = {}
+        same_as = [
+            seen.setdefault(head if number[head] == 1 else (head[0], -1, packets.payload(int(flows.row[every[i]]))), i)
+            for i, head in zip(here, heads, strict=True)
+        ]
         by_offset = sorted(seen.values(), key=offsets.__getitem__)
         begins = [offsets[i] for i in by_offset]
         longest = max(ends[i] - offsets[i] for i in by_offset)
@@ -101,7 +107,21 @@ def _touching(flows: Flows, slots: Ints) -> Ints:
 
 def _differ(flows: Flows, a: int, b: int) -> bool:
     low = max(int(flows.offset[a]), int(flows.offset[b]))
-    first = flows.packets.payload(int(flows.row[a]))[low - int(flows.offset[a]) :]
-    second = flows.packets.payload(int(flows.row[b]))[low - int(flows.offset[b]) :]
+    one, other = int(flows.row[a]), int(flows.row[b])
+    skip, other_skip = low - int(flows.offset[a]), low - int(flows.offset[b])
+    packets = flows.packets
+    if _two_differ(_at_hand(packets, one)[1][skip:], _at_hand(packets, other)[1][other_skip:]):
+        return True
+    return packets.kept is not None and _two_differ(packets.payload(one)[skip:], packets.payload(other)[other_skip:])
+
+
+def _two_differ(first: bytes, second: bytes) -> bool:
+    """Two or more bytes differ where both have one."""
     size = min(len(first), len(second))
-    return size >= 2 and first[:size] != second[:size] and sum(x != y for x, y in zip(first[:size], second[:size], strict=True)) >= 2
+    return size >= 2 and first[:size] != second[:size] and sum(x != y for x, y in zip(first, second, strict=False)) >= 2
+
+
+def _at_hand(packets: Packets, row: int) -> tuple[int, bytes]:
+    """How many payload bytes the capture holds of a packet, and those of them that need not be read again."""
+    size, start = int(packets.payload_captured[row]), int(packets.payload_offset[row])
+    return size, packets.arena[start : start + (size if packets.kept is None else min(size, int(packets.kept[row])))]

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, NO_TRIGGER, SERVER, UNKNOWN
 from dpiprobe.flow.segments import count_where, max_where
 from dpiprobe.observe.build import Observed
-from dpiprobe.tls.record import HANDSHAKE, SERVER_HELLO
+from dpiprobe.tls.alert import FATAL, WARNING
+from dpiprobe.tls.record import ALERT, HANDSHAKE, SERVER_HELLO
 from dpiprobe.verdict.columns import Columns, columns_of
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.outcome import PATIENCE, UNACKED_COPIES, outcome_of
@@ -52,7 +53,8 @@ def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:
     whole &= ~silent
     left_before = (flows.client_rst >= 0) & (flows.client_rst < flows.answer)
     answered = whole & (flows.answer >= 0) & ((reset < 0) | (flows.answer < reset)) & ~left_before
-    plain = (flows.trigger_kind != CLIENT_HELLO) | _server_hello(columns)
+    hello, alert = _answers(columns)
+    plain = (flows.trigger_kind != CLIENT_HELLO) | hello
     worked = answered & plain & (reset < 0) & (_unheard_packets(columns) < UNACKED_COPIES)
     after_all = whole & ended & ((answered & plain) | ~answered) & ~open_ended
     gave_up = np.minimum(*(np.where(end > flows.hello, end, len(slot)) for end in (flows.client_fin, flows.client_rst)))
@@ -64,6 +66,7 @@ def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:
         "worked": (worked, flows.answer),
         "reset": (after_all, reset),
         "closed": (closed, fin),
+        "alert": (answered & (flows.trigger_kind == CLIENT_HELLO) & alert, flows.answer),
         **_before_any_trigger(columns, tcp & ~triggered),
     }
 
@@ -87,27 +90,34 @@ def _ended(columns: Columns, reset: Ints) -> tuple[Bools, Bools]:
     return there & ~carries_on & ~after_close, there & after_close
 
 
-def _server_hello(columns: Columns) -> Bools:
-    """The answer begins with a record that holds the beginning of a ServerHello of TLS 1.0 to 1.3, long enough to be read as one (RFC 8446
-    sections 4.1.3 and 5.1), and nothing of the server is missing before it: neither an alert nor plaintext."""
+def _answers(columns: Columns) -> tuple[Bools, Bools]:
+    """Flows whose answer begins with a record that holds the beginning of a ServerHello of TLS 1.0 to 1.3, long enough to be read as one (RFC 8446
+    sections 4.1.3 and 5.1); those whose answer begins with a plaintext alert (`tls.alert`). Nothing of the server is missing before it."""
     flows, packets = columns.flows, columns.flows.packets
     answer = np.maximum(flows.answer, 0)
     row = flows.row[answer]
     said = (flows.origin == SERVER) & ((columns.flags & RST) == 0) & (flows.end != UNKNOWN) & (np.arange(len(flows.row)) < flows.hello[flows.flow])
     reach = np.maximum(max_where(said, flows.end, flows.flow, columns.count, 0), 0)
-    enough = (flows.answer >= 0) & (packets.payload_captured[row] >= LEAST_HELLO) & (flows.offset[answer] <= reach)
+    enough = (flows.answer >= 0) & (packets.payload_captured[row] >= LEAST_ALERT) & (flows.offset[answer] <= reach)
     known = np.flatnonzero(enough)
     arena = np.frombuffer(packets.arena, np.uint8)
-    head = arena[packets.payload_offset[row[known]][:, None] + np.arange(11)].astype(np.int64)
+    head = arena[np.minimum(packets.payload_offset[row[known]][:, None] + np.arange(11), max(len(arena) - 1, 0))].astype(np.int64)
     record, message = head[:, 3] << 8 | head[:, 4], head[:, 6] << 16 | head[:, 7] << 8 | head[:, 8]
     version = head[:, 9] << 8 | head[:, 10]
     is_hello = (
-        (head[:, 0] == HANDSHAKE) & (head[:, 1] == 3) & (record >= LEAST_HELLO - 5) & (head[:, 5] == SERVER_HELLO) & (message >= LEAST_HELLO - 9)
+        (packets.payload_captured[row[known]] >= LEAST_HELLO)
+        & (head[:, 0] == HANDSHAKE) & (head[:, 1] == 3) & (record >= LEAST_HELLO - 5) & (head[:, 5] == SERVER_HELLO) & (message >= LEAST_HELLO - 9)
         & (version >= 0x0300) & (version <= 0x0304) & (record <= 1 << 14)
     )  # fmt: skip
-    out = np.zeros(columns.count, np.bool_)
-    out[known[is_hello]] = True
-    return out
+    is_alert = (head[:, 0] == ALERT) & (head[:, 1] == 3) & (record == 2) & np.isin(head[:, 5], (WARNING, FATAL))
+    hello, alert = np.zeros(columns.count, np.bool_), np.zeros(columns.count, np.bool_)
+    hello[known[is_hello]] = True
+    alert[known[is_alert]] = True
+    return hello, alert
+
+
+LEAST_ALERT = 7
+"""Bytes of a record (5), a level and a description."""
 
 
 LEAST_HELLO = 47
