@@ -59,6 +59,11 @@ class Reading:
         self.account = Account()
         self._window = Window(stream, walker, chunk)
 
+    @property
+    def name(self) -> str:
+        """What the capture is called."""
+        return self.stream.name
+
     def frames(self) -> Iterator[Records]:
         """Batches of frames. Raises InputError where this is no capture."""
         stream = self.stream

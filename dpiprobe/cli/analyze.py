@@ -35,7 +35,7 @@ INTERNAL = 70
     help="What a name is served with (up to TLS 1.2); another authority's is interception. May be repeated.",
 )
 @click.option("--server-side", metavar="FILE", help="A capture of the same flows, taken at the server.")
-@click.option("--together", is_flag=True, help="Judge all captures as one.")
+@click.option("--together", is_flag=True, help="Judge all captures as one, in the order of time (what one tcpdump wrote, or one host's interfaces).")
 @click.option("--follow", is_flag=True, help="Print flows while a capture is still being written.")
 @click.option("--signatures", "folder", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
 @click.option("--fail-on", multiple=True, type=click.Choice(WORDS), help="Exit 1 where any name gets this verdict; may be repeated.")
@@ -61,16 +61,20 @@ def analyze(
     folder (it is there, or its name ends in '/' or has no extension) writes Parquet, and goes on where it was interrupted. Exit codes: 0 ran
     to the end, 1 --fail-on hit, 2 usage, 4 a capture could not be read (the others are finished first).
     """
-    from dpiprobe.scale.inputs import absolute, inputs_of
+    from dpiprobe.scale.inputs import absolute, as_one, inputs_of
     from dpiprobe.scale.run import Plan, run
     from dpiprobe.scale.task import Options, signatures
 
     _check(captures, server_side, together, follow, dask)
     _check_names(captures, server_side, out, controls)
+    if together and _means_a_folder(out, as_json):
+        raise UsageError("--together writes lines or a table; give --out a file, or merge the captures first (mergecap -w all.pcapng ...)")
     speak = voice(ctx)
     form: Form = "parquet" if _means_a_folder(out, as_json) else "lines" if as_json else "table"
     hashed = signatures(folder).hash
     given = inputs_of(captures)
+    if together:
+        given = [as_one(given)]
     if server_side is not None and len(given) != 1:
         raise UsageError(f"--server-side belongs to one capture, and {len(given)} are given; give one capture and its server side")
     expected = tuple(_expected(said) for said in certificates)
@@ -212,8 +216,9 @@ def _means_a_folder(out: str, as_json: bool) -> bool:
 
 def _check(captures: tuple[str, ...], server_side: str | None, together: bool, follow: bool, dask: str | None) -> None:
     """Refuse what cannot be meant, or is not there yet."""
-    if together:
-        raise UsageError("--together is not there yet; merge the captures first (mergecap -w all.pcapng ...) and analyze the result")
+    if together and (follow or dask or server_side):
+        other = "--follow" if follow else "--dask" if dask else "--server-side"
+        raise UsageError(f"--together and {other} do not go together; merge the captures first (mergecap -w all.pcapng ...) and analyze the result")
     if follow:
         from dpiprobe.cli.follow import check
 

@@ -21,11 +21,14 @@ def load_signatures(folder: str | None) -> Any:
     return load(None if folder is None else Path(folder))
 
 
-def explain_file(path: str, *, database: Any, controls: Sequence[str] = (), server_side: str | None = None) -> Explanation:
-    """Read one capture ("-" is standard input) and explain it; InputError where it cannot be read."""
+def explain_file(
+    path: str, *, database: Any, controls: Sequence[str] = (), server_side: str | None = None, others: Sequence[str] = ()
+) -> Explanation:
+    """Read one capture ("-" is standard input), or it and `others` as one, and explain it; InputError where it cannot be read."""
     from dpiprobe.capture.read import read_capture
+    from dpiprobe.capture.together import read_together
     from dpiprobe.explain import explain
 
-    capture = read_capture(path)
+    capture = read_together((path, *others)) if others else read_capture(path)
     other = None if server_side is None else read_capture(server_side)
     return explain(capture, database=database, controls=tuple(controls), server_side=other)

@@ -1,4 +1,4 @@
-"""`dpiprobe show CAPTURE --flow N`: one flow as a ladder."""
+"""`dpiprobe show CAPTURE --flow N`: one flow as a ladder, or as a graph."""
 
 from __future__ import annotations
 
@@ -12,27 +12,36 @@ from dpiprobe.errors import UsageError
 
 
 @click.command()
-@click.argument("capture", metavar="CAPTURE")
+@click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 @click.option("--flow", "number", type=click.IntRange(min=1), metavar="N", help="The flow's number in the records, from 1.")
 @click.option("--all", "everything", is_flag=True, help="Draw every packet of a long flow.")
+@click.option("--plot", type=click.Choice(["time-sequence"]), help="Draw a graph instead: bytes of the stream over time, for both directions.")
 @click.option("--dissect", is_flag=True, help="Add what tshark (through pyshark) says about the evidence packets.")
 @click.option("--control", "controls", multiple=True, metavar="NAME", help="A name known to work, as for analyze; may be repeated.")
 @click.option("--server-side", metavar="FILE", help="A capture of the same flows, taken at the server.")
 @click.option("--signatures", "folder", metavar="DIR", help="A folder of signatures instead of those that come with dpiprobe.")
 def show(
-    capture: str, number: int | None, everything: bool, dissect: bool, controls: tuple[str, ...], server_side: str | None, folder: str | None
+    captures: tuple[str, ...], number: int | None, everything: bool, plot: str | None, dissect: bool, controls: tuple[str, ...],
+    server_side: str | None, folder: str | None,
 ) -> None:
     """Draw one flow as a ladder: hosts as vertical lines, packets as arrows, evidence marked with the clause it belongs to. Below it: what decided,
     what else it could be and which packets speak against that, which signatures almost matched and by which field, and what would change the verdict.
+    Several captures are shown as one, as 'analyze --together' judges them.
 
     \b
-    Example:
+    Examples:
       dpiprobe show capture.pcapng --flow 12 --dissect
+      dpiprobe show capture.pcapng --flow 12 --plot time-sequence
     """
-    if dissect and capture == "-":
-        raise UsageError("--dissect reads the capture a second time, and standard input can be read once; save it to a file first")
+    if dissect and (captures == ("-",) or len(captures) > 1):
+        raise UsageError("--dissect reads one file a second time; save standard input, or what belongs together, to one file first")
+    if plot and (dissect or everything):
+        raise UsageError("--plot draws the graph alone; leave out --dissect and --all")
+    if len(captures) > 1 and (server_side is not None or "-" in captures):
+        raise UsageError("several captures are shown as one where all are files and none has a server side; merge them first (mergecap -w all.pcapng ...)")
+    capture = " + ".join(captures)
     database = load_signatures(folder)
-    explanation = explain_file(capture, database=database, controls=controls, server_side=server_side)
+    explanation = explain_file(captures[0], database=database, controls=controls, server_side=server_side, others=captures[1:])
     records = {int(r["flow"]): r for r in explanation.records if r.get("kind") == "flow"}
     if not records:
         raise UsageError(f"{capture} has no flows; 'dpiprobe analyze {capture}' says what is in it")
@@ -43,6 +52,12 @@ def show(
     from dpiprobe.report import ladder
 
     room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if plot:
+        from dpiprobe.report import plot as graph
+
+        for line in graph.draw(explanation.flows, number - 1, records[number], room=room):
+            click.echo(line)
+        return
     from dpiprobe.report.why import why
 
     lines = ladder.draw(explanation.flows, number - 1, records[number], everything=everything, room=room)

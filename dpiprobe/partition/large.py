@@ -20,6 +20,7 @@ from dpiprobe import __version__
 from dpiprobe.capture.model import Capture
 from dpiprobe.capture.read import Reading
 from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
+from dpiprobe.capture.together import Together
 from dpiprobe.explain import plan_of
 from dpiprobe.partition.evaluate import Record, Said, Settings, evaluate
 from dpiprobe.partition.follow import Follower
@@ -146,21 +147,22 @@ def compiled_loops() -> Loops | None:
 
 
 def explain_large(
-    path: str | Path | BinaryIO, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True, interesting: bool = False,
-    jobs: int = 1, loops: Loops | None = None, buckets: int | None = None, memory: int | None = None, chunk: int = CHUNK,
+    path: str | Path | BinaryIO | Together, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True,
+    interesting: bool = False, jobs: int = 1, loops: Loops | None = None, buckets: int | None = None, memory: int | None = None, chunk: int = CHUNK,
     expected: tuple[Expected, ...] = (), follow: Callable[[Record], Any] | None = None,
 ) -> LargeExplanation:  # fmt: skip
     """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `explain_all`.
 
     follow: the capture is still being written, and gets provisional records of flows as they settle
     """
-    stream = open_source(path, name, large=follow is None, live=follow is not None)
-    file = stream.descriptor()
+    stream = None if isinstance(path, Together) else open_source(path, name, large=follow is None, live=follow is not None)
+    file = stream.descriptor() if stream is not None else None
     again = os.dup(file) if file is not None else None
     try:
         used = loops or compiled_loops() or Loops()
-        with Reading(stream, used.walk, 1 if follow else chunk) as reading:
-            hear = Follower(Settings(database, None, controls, bool(controls), True, interesting), stream.name, follow).heard if follow else None
+        opened = Reading(stream, used.walk, 1 if follow else chunk) if stream is not None else cast(Together, path)
+        with opened as reading:
+            hear = Follower(Settings(database, None, controls, bool(controls), True, interesting), reading.name, follow).heard if follow else None
             parts = read_parts(reading, used, buckets=buckets or _buckets(file), memory=memory, file=again, hear=hear)
         try:
             plan, broken = plan_of(parts.capture)

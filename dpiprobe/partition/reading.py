@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from dpiprobe.capture.model import Capture
 from dpiprobe.capture.read import Reading
+from dpiprobe.capture.together import Together
 from dpiprobe.flow import table_loop
 from dpiprobe.flow.flows import Flows
 from dpiprobe.flow.group import PORTS
@@ -163,7 +164,7 @@ def _quotes(rows: list[list[int]]) -> Quotes:
 
 
 def read_parts(
-    reading: Reading, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None
+    reading: Reading | Together, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None
 ) -> Parts:
     """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk."""
     decoder = Decoder(loops.decode)

@@ -45,9 +45,10 @@ class Name:
 
 @dataclass(slots=True)
 class Summary:
-    """One capture or run in short."""
+    """One capture or run in short. files: what it was put together from, nothing where it is one file"""
 
     capture: str = ""
+    files: tuple[str, ...] = ()
     names: list[Name] = field(default_factory=list)
     flows: Counter[str] = field(default_factory=Counter)
     signatures: Counter[str] = field(default_factory=Counter)

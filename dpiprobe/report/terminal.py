@@ -117,13 +117,13 @@ def _counts(summary: Summary) -> list[str]:
 def _next(summary: Summary, program: str) -> list[str]:
     """How to look further: commands that can be pasted."""
     # names of captures go into commands only where the shell reads them as they stand
-    raw = str(summary.record.get("path") or summary.capture)
-    if not raw or raw == "-" or printable(raw) != raw:
+    named = summary.files or (str(summary.record.get("path") or summary.capture),)
+    if any(not raw or raw == "-" or printable(raw) != raw for raw in named):
         return []
-    capture = shlex.quote(raw)
+    capture, together = shlex.join(named), " --together" if summary.files else ""
     telling = next((name.flow for name in summary.names if name.flow is not None), None)
     lines = ["", "look further:"]
     if telling is not None:
         lines.append(f"  {program} show {capture} --flow {telling}")
-    lines.append(f"  {program} analyze {capture} --json{' --interesting' if telling is not None else ''}")
+    lines.append(f"  {program} analyze{together} {capture} --json{' --interesting' if telling is not None else ''}")
     return lines

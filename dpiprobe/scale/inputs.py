@@ -19,6 +19,7 @@ from typing import Any
 from dpiprobe.capture.pcap import MAGICS
 from dpiprobe.capture.pcapng import SECTION_MAGIC
 from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
+from dpiprobe.capture.together import name_of
 from dpiprobe.errors import EnvironmentError_, InputError
 
 HEAD = 1 << 16
@@ -33,12 +34,24 @@ class Input:
 
     name: what records call it: as the user gave it, or the folder as given and the path below it
     key: the absolute path or URL, which tells one capture from all others · size: bytes, 0 where unknown · stamp: see above
+    parts: paths of the files that are to be read as this one, none where it is a file itself
     """
 
     name: str
     key: str
     size: int = 0
     stamp: str = ""
+    parts: tuple[str, ...] = ()
+
+
+def as_one(inputs: Sequence[Input]) -> Input:
+    """Several captures of this machine as one. Raises InputError for what cannot be read twice, or lies elsewhere."""
+    for one in inputs:
+        if one.key == "-" or is_url(one.key):
+            what = "standard input" if one.key == "-" else one.name
+            raise InputError(f"{what} cannot be read together with others; save it to a file first.")
+    names = tuple(one.name for one in inputs)
+    return Input(name_of(names), " + ".join(one.key for one in inputs), sum(one.size for one in inputs), parts=names)
 
 
 def is_url(path: str) -> bool:

@@ -145,6 +145,8 @@ def explain_one(
             from dpiprobe.report.summary import summaries
 
             result.summaries = list(summaries(records))
+            for summary in result.summaries:
+                summary.files = given.parts
         else:
             _write_lines(records, write)
         result.unused = tuple(name for name in options.controls if name.lower() not in asked)
@@ -177,8 +179,10 @@ def explain_file(
 
 def _is_large(given: Input) -> bool:
     """A file or an object that is worth reading in parts."""
-    from dpiprobe.partition.large import is_large
+    from dpiprobe.partition.large import LARGE, is_large
 
+    if given.parts:
+        return given.size >= LARGE
     return given.size > FETCHED if is_url(given.key) else given.key != "-" and is_large(given.key)
 
 
@@ -209,6 +213,7 @@ def _explain_large(
             from dpiprobe.report.summary import summary_of
 
             result.summaries = [summary_of(said.verdicts, said.signatures, explanation.telling(), closing)]
+            result.summaries[0].files = given.parts
         else:
             for text in explanation.flow_lines():
                 write(text)
@@ -221,6 +226,10 @@ def _read(name: str, given: Input | None = None) -> Any:
     from dpiprobe.capture.read import read_capture
 
     given = given if given is not None else Input(name, name)
+    if given.parts:
+        from dpiprobe.capture.together import read_together
+
+        return read_together(given.parts)
     if is_url(given.key) and 0 < given.size <= FETCHED:
         with _fetching(given) as (system, path):
             data = system.cat_file(path)
@@ -231,7 +240,12 @@ def _read(name: str, given: Input | None = None) -> Any:
 
 @contextmanager
 def _opened(given: Input) -> Iterator[Any]:
-    """What a reader of captures is to be given: a path, or an object of a store, open."""
+    """What a reader of captures is to be given: a path, several files as one, or an object of a store, open."""
+    if given.parts:
+        from dpiprobe.capture.together import Together
+
+        yield Together(given.parts)
+        return
     if not is_url(given.key):
         yield given.key
         return

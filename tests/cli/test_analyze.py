@@ -75,7 +75,9 @@ def test_options_reach_the_explanation(asked: list[Any]) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [["analyze"], ["analyze", "a", "b", "--server-side", "s"], ["analyze", "-", "-"], ["analyze", "a", "--together"], ["analyze", "a", "--follow"],
+    [["analyze"], ["analyze", "a", "b", "--server-side", "s"], ["analyze", "-", "-"],
+     ["analyze", "a", "--together", "--server-side", "s"], ["analyze", "a", "--together", "-o", "folder/"],
+     ["analyze", "a", "--follow"],
      ["analyze", "a", "--fail-on", "bloked"], ["analyze", "a", "--control", " "], ["analyze", "a", "-o", "/no/such/folder/x"]],
 )
 def test_what_cannot_be_meant_is_a_usage_error(asked: list[Any], capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:

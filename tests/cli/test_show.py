@@ -53,3 +53,18 @@ def test_dissect_without_tshark_says_what_to_install(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert main.run(["show", CASE, "--flow", "2", "--dissect"]) == 3
     assert "apt install tshark" in capsys.readouterr().err
+
+
+def test_several_captures_are_shown_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    other = str(ROOT / "pcaps" / "match" / "gfw-bare" / "test.pcap")
+    assert main.run(["show", CASE, other, "--flow", "4"]) == 0
+    assert "nothing" not in capsys.readouterr().err
+    for wrong in (["--dissect"], ["--server-side", CASE]):
+        assert main.run(["show", CASE, other, *wrong]) == 2
+    assert main.run(["show", CASE, "-"]) == 2
+
+
+def test_plot_draws_a_graph_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["show", CASE, "--flow", "2", "--plot", "time-sequence"]) == 0
+    assert "server -> client: bytes of the stream" in capsys.readouterr().out
+    assert main.run(["show", CASE, "--plot", "time-sequence", "--all"]) == 2
