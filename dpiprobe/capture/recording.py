@@ -174,6 +174,9 @@ def _record() -> None:
 if __name__ == "__main__":
     try:
         _record()
+    except BrokenPipeError:  # the caller was killed: what came is in the file, and nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
     except OSError as error:  # a full disk, a folder that is gone: the caller says so in one line
         print(json.dumps({"error": error.strerror or str(error)}), flush=True)
         sys.exit(1)

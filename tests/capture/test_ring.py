@@ -144,6 +144,24 @@ def test_a_recorder_that_is_killed_leaves_a_capture_and_says_so(tmp_path: Path) 
 
 
 @needs_privilege
+def test_a_caller_that_is_killed_leaves_a_whole_capture_and_no_noise(tmp_path: Path) -> None:
+    """The recorder sees its caller gone, writes what came, and has nobody to tell."""
+    path = tmp_path / "orphan.pcapng"
+    code = (
+        "import sys, time\nfrom dpiprobe.capture.recording import Recording\n"
+        f"recording = Recording({str(path)!r}, 'lo')\nprint('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert caller.stdout is not None and caller.stderr is not None
+    assert caller.stdout.readline() == b"ready\n"
+    datagrams(5)
+    caller.kill()
+    assert caller.stderr.read() == b""  # to the end: the recorder held it open too
+    caller.wait()
+    assert read_capture(path).damage == [] and read_capture(path).frames >= 5
+
+
+@needs_privilege
 def test_a_caller_with_very_many_sockets_can_record(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2000:
