@@ -191,4 +191,4 @@ def test_the_same_without_root_in_a_user_namespace(tmp_path: Path) -> None:
         env={**os.environ, "DPIPROBE_INSIDE": "1", "PYTEST_DEBUG_TEMPROOT": str(tmp_path)},  # /tmp/pytest-of-root may be the real root's
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "10 passed, 1 skipped" in done.stdout, done.stdout
+    assert "11 passed, 1 skipped" in done.stdout, done.stdout
