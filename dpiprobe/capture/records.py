@@ -49,8 +49,16 @@ class Window:
 
     def more(self) -> bool:
         """Read on, forgetting what lies before `at`; False where the stream has ended."""
+        place, left = self.origin + self.at, len(self.buf) - self.at
+        data = self._source.read_at(place, left + self.chunk)
+        if data is not None:  # read once more what is left, and nothing is copied
+            if len(data) <= left:
+                self.ended = True
+                return False
+            self.buf, self.at, self.origin = data, 0, place
+            return True
         pieces = [self.buf[self.at :]]
-        self.origin += self.at
+        self.origin = place
         got = 0
         while got < self.chunk:
             piece = self._source.read()

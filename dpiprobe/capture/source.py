@@ -14,12 +14,11 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from queue import Full, Queue
 from threading import Event, Thread
 from typing import BinaryIO
 
+from dpiprobe.capture.ahead import Ahead
 from dpiprobe.errors import InputError
 
 MAX_DECOMPRESSED = 4 << 30
@@ -37,9 +36,9 @@ GZIP, ZSTD, LZ4 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 class Source:
     """Bytes of one capture, from first to last. `damage` grows while reading; `sha256` is right once all was read."""
 
-    def __init__(self, name: str, raw: BinaryIO, owned: bool, large: bool = False, live: bool = False) -> None:
+    def __init__(self, name: str, raw: BinaryIO, owned: bool, large: bool = False, live: bool = False, hashed: bool = True) -> None:
         """large: work beside the reader: the hash of a plain file, the decompression of a compressed one, in a thread of their own
-        live: take what a pipe holds, and do not wait for more"""
+        live: take what a pipe holds, and do not wait for more · hashed: somebody asks for the hash, else it is empty"""
         self.name = name
         self._read = getattr(raw, "read1", raw.read) if live else raw.read
         self.damage: list[str] = []
@@ -47,14 +46,17 @@ class Source:
         self._owned = owned
         self._hash = hashlib.sha256()
         self._given = 0
+        self._hashed = hashed
         self._beside: Thread | None = None
+        self._ahead: Ahead[bytes] | None = None
         self._closed = Event()
         first = self._take()
         while len(first) < 4 and (more := self._take()):
             first += more
         self.empty = not first
         self.plain = not first.startswith((GZIP, ZSTD, LZ4))
-        if large and self.descriptor() is not None:
+        self._file = self.descriptor() if large else None
+        if self._file is not None and hashed:
             self._hash = hashlib.sha256()
             self._beside = Thread(target=self._hash_file, daemon=True)
             self._beside.start()
@@ -67,7 +69,7 @@ class Source:
         else:
             self._steps = self._plain(first)
         if large and not self.plain:
-            self._steps = self._ahead(self._steps)
+            self._steps = self._ahead = Ahead(self._steps, AHEAD)
 
     def read(self) -> bytes:
         """Some more bytes, at most about STEP; empty at the end."""
@@ -90,13 +92,24 @@ class Source:
         except OSError:
             return None
 
+    def read_at(self, place: int, size: int) -> bytes | None:
+        """`size` bytes of a plain file from `place` on, fewer at its end; None where this is none, or is not read as a large one."""
+        if self._file is None:
+            return None
+        try:
+            return os.pread(self._file, size, place)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
     def sha256(self) -> str:
-        """Of the bytes as given, all of them: reads what is left."""
+        """Of the bytes as given, all of them: reads what is left. Empty where nobody asked for it."""
+        if not self._hashed:
+            return ""
+        if self._ahead is not None:
+            self._ahead.stop()  # nobody reads on
         if self._beside is not None:
-            if not self.plain:
-                self._closed.set()  # nobody reads on
             self._beside.join()
-        if self._beside is None or not self.plain:
+        else:
             while self._take():
                 pass
         return self._hash.hexdigest()
@@ -108,35 +121,10 @@ class Source:
             self._hash.update(data)
             at += len(data)
 
-    def _ahead(self, steps: Iterator[bytes]) -> Iterator[bytes]:
-        """The same steps, made by a thread a little ahead of the reader."""
-        ready: Queue[bytes | BaseException | None] = Queue(AHEAD)
-
-        def put(item: bytes | BaseException | None) -> None:
-            while not self._closed.is_set():
-                with suppress(Full):
-                    ready.put(item, timeout=0.2)
-                    return
-
-        def work() -> None:
-            try:
-                for step in steps:
-                    put(step)
-                    if self._closed.is_set():
-                        return
-                put(None)
-            except BaseException as error:  # handed over to the reader
-                put(error)
-
-        self._beside = Thread(target=work, daemon=True)
-        self._beside.start()
-        while (step := ready.get()) is not None:
-            if isinstance(step, BaseException):
-                raise step
-            yield step
-
     def close(self) -> None:
         """Close what was opened here."""
+        if self._ahead is not None:
+            self._ahead.stop()
         self._closed.set()
         if self._beside is not None:
             self._beside.join()
@@ -147,10 +135,13 @@ class Source:
         try:
             data = self._read(STEP)
         except OSError as error:
-            raise InputError(f"{self.name} cannot be read: {error.strerror or error}; check the file or the disk.") from error
-        if self._beside is None or not self.plain:
+            raise self._unreadable(error) from error
+        if self._hashed and self._beside is None:
             self._hash.update(data or b"")
         return data or b""
+
+    def _unreadable(self, error: OSError) -> InputError:
+        return InputError(f"{self.name} cannot be read: {error.strerror or error}; check the file or the disk.")
 
     def _plain(self, data: bytes) -> Iterator[bytes]:
         self._given = -(1 << 62)  # a file that is not compressed is as long as it is
@@ -238,14 +229,16 @@ class Source:
         return InputError(f"{self.name} is compressed with {kind}, which needs one more package; install 'dpiprobe[compress]' or decompress it first.")
 
 
-def open_source(source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None, large: bool = False, live: bool = False) -> Source:
+def open_source(
+    source: str | Path | BinaryIO, name: str | None = None, data: bytes | None = None, large: bool = False, live: bool = False, hashed: bool = True
+) -> Source:
     """Open a path, "-" (standard input), a binary file object, or `data` itself. Raises InputError where that cannot be."""
     if data is not None:
         return Source(name or (str(source) if isinstance(source, (str, Path)) else "<bytes>"), io.BytesIO(data), True)
     if not isinstance(source, (str, Path)):
-        return Source(name or str(getattr(source, "name", "<stream>")), source, False, large, live)
+        return Source(name or str(getattr(source, "name", "<stream>")), source, False, large, live, hashed)
     if str(source) == "-":
-        return Source(name or "-", sys.stdin.buffer, False, large, live)
+        return Source(name or "-", sys.stdin.buffer, False, large, live, hashed)
     if not str(source):
         raise InputError("the name of a capture is empty; name a file, or '-' for standard input.")
     path = Path(source)
@@ -255,7 +248,7 @@ def open_source(source: str | Path | BinaryIO, name: str | None = None, data: by
             if not os.access(path, os.R_OK | os.X_OK):
                 raise InputError(f"the folder {shown} may not be searched by this user; change its permissions or copy it.")
             raise InputError(f"{shown} is a folder; name the capture files in it.")
-        return Source(shown, path.open("rb"), True, large)
+        return Source(shown, path.open("rb"), True, large, hashed=hashed)
     except FileNotFoundError:
         raise InputError(f"{shown} does not exist; check the path.") from None
     except PermissionError:

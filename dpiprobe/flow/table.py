@@ -57,6 +57,17 @@ class Directory:
         self.conversations = Conversations(known.transport.astype(np.int8), known.low_key, known.high_key, none, none, none, none, none, none)
 
 
+@dataclass(slots=True)
+class Entered:
+    """flow_of, kept, laid: of each frame, see `table_loop.track` · edges, sizes: where the rows of each bucket begin, and what is kept of their payload"""
+
+    flow_of: Ints
+    kept: Ints
+    laid: Ints
+    edges: Ints
+    sizes: Ints
+
+
 class FlowTable:
     """Takes decoded chunks in order. `loops`: `table_loop`, plain or compiled · `buckets`: among how many clients are divided."""
 
@@ -76,23 +87,21 @@ class FlowTable:
         self._owners = np.full(IN_THE_MAKING, -1, np.int64)
         self._scratch = np.zeros(1 << 13, np.uint8)
 
-    def enter(self, buf: Any, table: Ints, status: Ints, times: Ints, number: int, limit: int) -> tuple[Ints, Ints]:
-        """(flow_of, kept) of each frame; see `table_loop.track`. Addresses in `table` become numbers."""
+    def enter(self, buf: Any, table: Ints, status: Ints, times: Ints, number: int, limit: int) -> Entered:
+        """Enter a chunk's rows; see `table_loop.track`. Addresses in `table` become numbers."""
         count = len(status)
         self._grow(count)
         learn = int(self.totals[skim_loop.USED]) < STRINGS
         if learn:
             self._grow_strings(count, len(buf))
-        flow_of, kept = np.empty(count, np.int64), np.empty(count, np.int64)
+        flow_of, kept, laid = (np.empty(count, np.int64) for _ in range(3))
+        edges, sizes = np.zeros(self._buckets + 1, np.int64), np.zeros(self._buckets + 1, np.int64)
         self._loops.track(
             buf, table, status, times, count, number, self._words, self._places, self._flows, self._index, self.totals, flow_of, kept,
             self._buckets, limit, self._strings, self._spans, self._lookup, self._parts, self._owners, self._scratch, int(learn),
+            laid, edges, sizes,
         )  # fmt: skip
-        return flow_of, kept
-
-    def bucket(self, flow: Ints) -> Ints:
-        """The bucket in which the rows of these flows are laid while reading."""
-        return self._flows[flow * table_loop.COLUMNS + table_loop.SIDES] >> table_loop.BUCKET
+        return Entered(flow_of, kept, laid, np.cumsum(edges), np.cumsum(sizes))
 
     def quiet(self, flows: Ints, now: int, closed: int, idle: int) -> npt.NDArray[np.bool_]:
         """Which of these flows have settled at `now`: closed or reset and without a packet for `closed` ns, or without one for `idle` ns."""

@@ -121,17 +121,21 @@ def track(
     words: MutableSequence[int], places: MutableSequence[int], flows: MutableSequence[int], index: MutableSequence[int],
     totals: MutableSequence[int], flow_of: MutableSequence[int], kept: MutableSequence[int], buckets: int, limit: int,
     strings: MutableSequence[int], spans: MutableSequence[int], lookup: MutableSequence[int], parts: MutableSequence[int],
-    owners: MutableSequence[int], scratch: MutableSequence[int], learn: int,
+    owners: MutableSequence[int], scratch: MutableSequence[int], learn: int, laid: MutableSequence[int], edges: MutableSequence[int],
+    sizes: MutableSequence[int],
 ) -> None:  # fmt: skip
     """Enter the rows of one chunk (as `decode_frames` left them; the first frame has `number`) into the tables, which have room for all of them.
 
     out: SOURCE and DESTINATION become address numbers · flow_of: the flow of each row, -1 without one; 2 * flow + (1 where the lower endpoint sent it)
     kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: addresses, flows, latest time,
     strings, bytes of strings · strings, spans, lookup: see `skim_loop.intern` · parts, owners: hellos in the making · learn: whether hellos are skimmed
+    laid: the bucket in which each row is laid, -1 where in none · edges, sizes: one more than buckets; behind each bucket's place its rows, and the bytes
+    that are kept of them, are counted
     """
     for row in range(count):
         flow_of[row] = -1
         kept[row] = 0
+        laid[row] = -1
         if status[row] != loop.ROW:
             continue
         base = row * loop.WIDTH
@@ -239,6 +243,9 @@ def track(
             flows[here + SIZES] += captured << 16
         else:
             kept[row] = HEAD
+        laid[row] = sides >> BUCKET
+        edges[(sides >> BUCKET) + 1] += 1
+        sizes[(sides >> BUCKET) + 1] += kept[row]
 
 
 @jit
@@ -316,17 +323,22 @@ LOW32 = 0xFFFFFFFF
 
 @jit
 def pack(
-    buf: Sequence[int], out: Sequence[int], times: Sequence[int], rows: Sequence[int], count: int, number: int, origin: int, limit: int,
-    flow_of: Sequence[int], kept: Sequence[int], packed: MutableSequence[int], arena: MutableSequence[int],
+    buf: Sequence[int], out: Sequence[int], times: Sequence[int], count: int, number: int, origin: int, limit: int, flow_of: Sequence[int],
+    kept: Sequence[int], laid: Sequence[int], edges: MutableSequence[int], sizes: MutableSequence[int], packed: MutableSequence[int],
+    arena: MutableSequence[int],
 ) -> None:  # fmt: skip
-    """Write `count` rows in the order of `rows` into `packed`, PACKED numbers each, and what is kept of their payload one after the other into `arena`.
+    """Write `count` rows, those of a bucket one behind the other, into `packed`, PACKED numbers each, and what is kept of their payload into `arena`.
 
-    origin: where buf[0] stands in the capture's bytes · limit: payload from there on stands nowhere in them
+    origin: where buf[0] stands in the capture's bytes · limit: payload from there on stands nowhere in them · laid: the bucket of each row, -1 where it is
+    left out · edges, sizes: where the next row of each bucket, and the next byte kept of it, comes to lie; moved on
     """
-    spot = 0
-    for i in range(count):
-        row = int(rows[i])
-        base, to = row * loop.WIDTH, i * PACKED
+    for row in range(count):
+        bucket = int(laid[row])
+        if bucket < 0:
+            continue
+        base, to, spot = row * loop.WIDTH, int(edges[bucket]) * PACKED, int(sizes[bucket])
+        edges[bucket] += 1
+        sizes[bucket] += kept[row]
         protocol = int(out[base + loop.PROTOCOL])
         tcp = protocol == TCP
         time = int(times[row])
@@ -367,4 +379,3 @@ def pack(
         packed[to + 21] = (place >> 32) & LOW32
         for j in range(size):
             arena[spot + j] = buf[at + j]
-        spot += size

@@ -149,13 +149,14 @@ def compiled_loops() -> Loops | None:
 def explain_large(
     path: str | Path | BinaryIO | Together, name: str | None = None, *, database: Database, controls: tuple[str, ...] = (), lines: bool = True,
     interesting: bool = False, jobs: int = 1, loops: Loops | None = None, buckets: int | None = None, memory: int | None = None, chunk: int = CHUNK,
-    expected: tuple[Expected, ...] = (), follow: Callable[[Record], Any] | None = None,
+    expected: tuple[Expected, ...] = (), follow: Callable[[Record], Any] | None = None, hashed: bool = True,
 ) -> LargeExplanation:  # fmt: skip
     """Explain a capture of any length. `loops`: plain ones where none are given · others: see `Settings`, `read_parts`, `explain_all`.
 
     follow: the capture is still being written, and gets provisional records of flows as they settle
+    hashed: the capture's hash is asked for, else it is empty
     """
-    stream = None if isinstance(path, Together) else open_source(path, name, large=follow is None, live=follow is not None)
+    stream = None if isinstance(path, Together) else open_source(path, name, large=follow is None, live=follow is not None, hashed=hashed)
     file = stream.descriptor() if stream is not None else None
     again = os.dup(file) if file is not None else None
     try:

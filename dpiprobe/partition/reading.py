@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dpiprobe.capture.ahead import Ahead
 from dpiprobe.capture.model import Capture
 from dpiprobe.capture.read import Reading
 from dpiprobe.capture.together import Together
@@ -26,7 +27,7 @@ from dpiprobe.flow.settle import settle_grouped
 from dpiprobe.flow.table import Directory, FlowTable
 from dpiprobe.partition.rows import Rows
 from dpiprobe.wire import loop
-from dpiprobe.wire.decode import Decoder, Records
+from dpiprobe.wire.decode import Decoder
 from dpiprobe.wire.packets import ICMP, ICMPV6, QUOTE_COLUMNS, Packets, Quotes, empty_quotes
 from dpiprobe.wire.quoted import read_quote
 
@@ -37,6 +38,9 @@ Hear = Callable[[FlowTable, Words, npt.NDArray[np.uint8]], None]
 """What is called with each chunk that was laid down: the flow table, packed rows, what is kept of their payloads."""
 BUCKETS = 64
 """Parts that clients are divided among: a capture of some million packets then has parts that fit a core's cache; policy."""
+
+AHEAD = 2
+"""Decoded chunks that wait for the flow table at most; a chunk is decoded about as fast as it is entered."""
 
 
 @dataclass(slots=True)
@@ -163,17 +167,40 @@ def _quotes(rows: list[list[int]]) -> Quotes:
     return Quotes(**{name: np.ascontiguousarray(column) for name, column in zip(QUOTE_COLUMNS, table, strict=True)})
 
 
+@dataclass(slots=True)
+class _Decoded:
+    """One chunk, decoded. number: of its first frame · errors: rows of ICMP errors that quote something · limit: what stands behind it in `buf` stands
+    nowhere in the file"""
+
+    buf: bytes
+    table: Ints
+    what: Ints
+    times: Ints
+    number: int
+    origin: int
+    limit: int
+    errors: list[int]
+
+
 def read_parts(
     reading: Reading | Together, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None
 ) -> Parts:
-    """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk."""
+    """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk.
+
+    A plain file is read and decoded by a thread of its own, a little ahead of the flow table.
+    """
     decoder = Decoder(loops.decode)
     table = FlowTable(loops.table, buckets)
     rows = Rows() if memory is None else Rows(memory)
     aside = _Aside()
-    for records in reading.frames():
-        if len(records):
-            _lay(records, decoder, table, rows, aside, loops.table, buckets, file is not None, hear)
+    chunks = _decoded(reading, decoder, file is not None)
+    beside = Ahead(chunks, AHEAD) if file is not None and hear is None else None
+    try:
+        for chunk in beside or chunks:
+            _lay(chunk, table, rows, aside, loops.table, hear)
+    finally:
+        if beside is not None:
+            beside.stop()
     latest = int(table.totals[2]) if table.totals[2] > -(1 << 62) else 0
     decoder.finish()
     capture = reading.capture(decoder, _no_packets())
@@ -185,40 +212,43 @@ def _no_packets() -> Packets:
     return Decoder().finish()
 
 
-def _lay(
-    records: Records, decoder: Decoder, table: FlowTable, rows: Rows, aside: _Aside, loops: Any, buckets: int, again: bool,
-    hear: Hear | None,
-) -> None:  # fmt: skip
-    """One chunk: decoded, entered into the table, its rows laid by bucket."""
-    number = decoder.frames + 1
-    buf, decoded, what = decoder.decode(records)
-    decoder.frames += len(records)
-    flat = decoded.reshape(-1)
-    octets: Any = buf if loops is table_loop else np.frombuffer(buf, np.uint8)
-    times = np.asarray(records.times, np.int64)
-    limit = len(records.buf) if again else 0
-    _quote(buf, decoded, what, times, number, table, aside)
-    flow_of, kept = table.enter(octets, flat, what, times, number, limit)
-    mine = np.flatnonzero(flow_of >= 0)
-    if not len(mine):
+def _decoded(reading: Reading | Together, decoder: Decoder, again: bool) -> Iterator[_Decoded]:
+    """The chunks of a capture, decoded. `again`: its bytes can be read again."""
+    for records in reading.frames():
+        if not len(records):
+            continue
+        number = decoder.frames + 1
+        buf, table, what = decoder.decode(records)
+        decoder.frames += len(records)
+        quoting = np.flatnonzero(table[:, loop.QUOTE] >= 0)
+        errors = quoting[(what[quoting] == loop.ROW) & np.isin(table[quoting, loop.PROTOCOL], (ICMP, ICMPV6))].tolist() if len(quoting) else []
+        yield _Decoded(buf, table, what, np.array(records.times, np.int64), number, records.origin, len(records.buf) if again else 0, errors)
+
+
+def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Any, hear: Hear | None) -> None:
+    """One chunk: entered into the table, its rows laid by bucket."""
+    flat = chunk.table.reshape(-1)
+    octets: Any = chunk.buf if loops is table_loop else np.frombuffer(chunk.buf, np.uint8)
+    _quote(chunk, table, aside)
+    entered = table.enter(octets, flat, chunk.what, chunk.times, chunk.number, chunk.limit)
+    edges, sizes = entered.edges, entered.sizes
+    if not edges[-1]:
         return
-    bucket = table.bucket(flow_of[mine] >> 1)
-    order = np.argsort(bucket.astype(np.int16), kind="stable")
-    mine = mine[order]
-    edges = np.searchsorted(bucket[order], np.arange(buckets + 1))
-    sizes = np.concatenate(([0], np.cumsum(kept[mine])))
-    words = np.empty(len(mine) * PACKED, np.uint32)
+    words = np.empty(int(edges[-1]) * PACKED, np.uint32)
     arena = np.empty(int(sizes[-1]), np.uint8)
-    loops.pack(octets, flat, times, mine, len(mine), number, records.origin, limit, flow_of, kept, words, arena)
-    rows.add(edges, sizes[edges], words.reshape(-1, PACKED), arena)
+    loops.pack(
+        octets, flat, chunk.times, len(chunk.what), chunk.number, chunk.origin, chunk.limit, entered.flow_of, entered.kept, entered.laid, edges.copy(),
+        sizes.copy(), words, arena,
+    )  # fmt: skip
+    rows.add(edges, sizes, words.reshape(-1, PACKED), arena)
     if hear is not None:
         hear(table, words.reshape(-1, PACKED), arena)
 
 
-def _quote(buf: bytes, decoded: Ints, what: Ints, times: Ints, number: int, table: FlowTable, aside: _Aside) -> None:
+def _quote(chunk: _Decoded, table: FlowTable, aside: _Aside) -> None:
     """Put the chunk's ICMP errors aside, before its addresses become numbers."""
-    errors = np.flatnonzero((what == loop.ROW) & (decoded[:, loop.QUOTE] >= 0) & np.isin(decoded[:, loop.PROTOCOL], (ICMP, ICMPV6)))
-    for row in errors.tolist():
+    buf, decoded = chunk.buf, chunk.table
+    for row in chunk.errors:
         start = int(decoded[row, loop.QUOTE])
         at, size = int(decoded[row, loop.PAYLOAD_OFFSET]), int(decoded[row, loop.PAYLOAD_CAPTURED])
         read = read_quote(buf[start : at + size])
@@ -234,7 +264,7 @@ def _quote(buf: bytes, decoded: Ints, what: Ints, times: Ints, number: int, tabl
         words = np.empty(PACKED, np.uint32)
         arena = bytearray(size)
         pack: Any = table_loop.pack
-        pack(buf, one, times[row : row + 1], [0], 1, number + row, 0, 0, [-1], [size], words, arena)
+        pack(buf, one, chunk.times[row : row + 1], 1, chunk.number + row, 0, 0, [-1], [size], [0], [0], [0], words, arena)
         aside.words.append(words)
         aside.payload.append(bytes(arena))
         aside.quotes.append([values[name] for name in QUOTE_COLUMNS])

@@ -57,7 +57,7 @@ class Rows:
             with tempfile.TemporaryFile(prefix="dpiprobe-") as file:
                 self._file = os.dup(file.fileno())
         self._chunks.append(_Chunk(*places, None, None, self._written))
-        for data in (words.tobytes(), arena.tobytes()):
+        for data in (words.reshape(-1).view(np.uint8).data, arena.data):
             _write(self._file, data)
             self._written += len(data)
 
@@ -92,7 +92,6 @@ class Rows:
             self._file = None
 
 
-def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
+def _write(file: int, view: memoryview) -> None:
     while view:
         view = view[os.write(file, view) :]

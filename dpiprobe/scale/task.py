@@ -196,7 +196,7 @@ def _explain_large(
     with _opened(given) if piped is None else contextlib.nullcontext(piped) as source:
         explanation = explain_large(
             source, given.name, database=database, controls=options.controls, lines=not raw, interesting=options.interesting, jobs=cores,
-            expected=options.expected,
+            expected=options.expected, hashed=not raw,  # a table shows no hash
         )
     try:
         said, names = explanation.said, explanation.names

@@ -86,8 +86,11 @@ class Decoder:
             table, what = np.full(count * loop.WIDTH, -1, np.int64), np.zeros(count, np.int64)
             self._loops.decode_frames(np.frombuffer(records.buf, np.uint8), *map(np.asarray, (records.starts, records.ends, records.links)), count, table, what)
         table = table.reshape(count, loop.WIDTH)
-        buf = self._reassemble(records, table, what) if (what == loop.FRAGMENT).any() else records.buf
-        self._count(records, what)
+        buf, statuses = records.buf, np.bincount(what, minlength=loop.BAD_LINK + 1)
+        if statuses[loop.FRAGMENT]:
+            buf = self._reassemble(records, table, what)
+            statuses = np.bincount(what, minlength=loop.BAD_LINK + 1)
+        self._count(records, statuses)
         return buf, table, what
 
     def append(self, records: Records) -> None:
@@ -122,11 +125,13 @@ class Decoder:
             quotes=Quotes(**{name: np.ascontiguousarray(column) for name, column in zip(QUOTE_COLUMNS, quotes, strict=True)}),
         )
 
-    def _count(self, records: Records, what: Column) -> None:
+    def _count(self, records: Records, statuses: npt.NDArray[np.int64]) -> None:
+        """statuses: how many frames of the chunk have each."""
         for link in dict.fromkeys(records.links) if isinstance(records.links, list) else _distinct(records.links):
             if link >= 0:
                 self.links[link] = None
-        for status, number in zip(*(a.tolist() for a in np.unique(what, return_counts=True)), strict=True):
+        for status in np.flatnonzero(statuses).tolist():
+            number = int(statuses[status])
             if status == loop.OTHER:
                 self.other += number
             elif status == loop.UNKNOWN_LINK:

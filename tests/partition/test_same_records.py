@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import threading
 from pathlib import Path
 from struct import pack
 
@@ -11,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpiprobe.capture.read import read_capture
+from dpiprobe.errors import InputError
 from dpiprobe.explain import explain
-from dpiprobe.partition import large
+from dpiprobe.partition import large, reading
 from dpiprobe.partition.large import compiled_loops, explain_large
 from dpiprobe.partition.reading import Loops
 from dpiprobe.report.jsonl import lines
@@ -77,6 +80,29 @@ def test_a_compressed_capture(tmp_path: Path) -> None:
     packed = tmp_path / "x.pcap.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     assert parts(packed, Loops()) == whole(packed)
+
+
+def test_without_a_hash_nothing_else_is_missing() -> None:
+    path = next(path for path in CASES if path.parent.name == "gfw-triple")
+    found = explain_large(path, "x", database=DATABASE, loops=Loops(), buckets=3, hashed=False)
+    *flows, last = b"".join(found.lines()).splitlines()
+    *known, whole_capture = whole(path).splitlines()
+    found.close()
+    assert flows == known
+    assert json.loads(last) | {"sha256": json.loads(whole_capture)["sha256"]} == json.loads(whole_capture)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interruption_ends_the_reading_thread(error: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise error
+
+    before = threading.active_count()
+    monkeypatch.setattr(reading, "_lay", interrupted)
+    path = next(path for path in CASES if path.parent.name == "gfw-triple")
+    with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else InputError):
+        explain_large(path, "x", database=DATABASE, loops=Loops(), chunk=300)
+    assert threading.active_count() == before
 
 
 def test_a_long_pipe_is_begun_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
