@@ -27,7 +27,7 @@ from dpiprobe.verdict.comparison import context_of, screen
 from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.judge import Judge
-from dpiprobe.verdict.model import Judgement
+from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.names import NameJudgement
 from dpiprobe.verdict.plain_outcomes import outcomes_of
 from dpiprobe.verdict.records import all_records, client_of, group_names, server_of
@@ -41,7 +41,7 @@ class Explanation:
     capture: Capture
     flows: Flows
     observed: Observed
-    judgements: list[Judgement]
+    judgements: Judgements
     planned: dict[int, str]
     """The names that a plan meant flows to send."""
     matches: dict[int, list[Match]]

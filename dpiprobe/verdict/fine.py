@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Judgement, Observation, Outcome
+
+Ints = npt.NDArray[np.int64]
 
 
 def why_fine(kind: int, number: int) -> str:
@@ -21,8 +25,31 @@ def why_fine(kind: int, number: int) -> str:
     return "the connection worked"
 
 
-def fine(observed: Observed, outcomes: Sequence[Outcome], apart: Collection[int]) -> dict[int, Judgement]:
-    """The judgement of every flow that worked and of which there is no more to say; `apart`: flows that something else is known of."""
+@dataclass(slots=True)
+class Fine:
+    """Flows that worked and of which there is no more to say, as columns: what differs between their judgements.
+
+    flow: ascending · kind: of the trigger · number: of the packet that decided it · answer: its slot where it is an observation, else -1
+    """
+
+    flow: Ints
+    kind: Ints
+    number: Ints
+    answer: Ints
+
+    def judgement(self, place: int) -> Judgement:
+        """What is said of the flow at one place of the columns."""
+        answer = int(self.answer[place])
+        return judged_fine(int(self.flow[place]), int(self.kind[place]), int(self.number[place]), [Observation("answer", [answer])] if answer >= 0 else [])
+
+
+def judged_fine(flow: int, kind: int, number: int, observations: Sequence[Observation] = ()) -> Judgement:
+    """The judgement of a flow that worked."""
+    return Judgement(flow, "worked", "ok", confidence="medium", observations=list(observations), reasons=[why_fine(kind, number)])
+
+
+def fine(observed: Observed, outcomes: Sequence[Outcome], apart: Collection[int]) -> Fine:
+    """Every flow that worked and of which there is no more to say; `apart`: flows that something else is known of."""
     flows, columns = observed.flows, columns_of(observed)
     worked = np.array([outcome.word == "worked" for outcome in outcomes], np.bool_)
     plain = worked & ~columns.has_server_resets & ~columns.has_errors & ~columns.has_strays & (flows.answer >= 0)
@@ -31,12 +58,5 @@ def fine(observed: Observed, outcomes: Sequence[Outcome], apart: Collection[int]
     slots = np.array([outcomes[f].slot for f in chosen.tolist()], np.int64)
     suspected = np.zeros(len(flows), np.bool_)
     suspected[observed.flow] = True
-    facts = (
-        chosen, flows.trigger_kind[chosen], flows.answer[chosen], suspected[chosen], flows.packets.number[flows.row[slots]],
-    )  # fmt: skip
-    return {
-        f: Judgement(
-            f, "worked", "ok", confidence="medium", observations=[Observation("answer", [answer])] if seen else [], reasons=[why_fine(kind, number)],
-        )
-        for f, kind, answer, seen, number in zip(*(fact.tolist() for fact in facts), strict=True)
-    }  # fmt: skip
+    answer = np.where(suspected[chosen], flows.answer[chosen], -1)
+    return Fine(chosen, flows.trigger_kind[chosen], flows.packets.number[flows.row[slots]], answer)

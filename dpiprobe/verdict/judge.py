@@ -26,6 +26,8 @@ from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, mis
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.expected import Expected, against_expected
 from dpiprobe.verdict.fine import fine, why_fine
+from dpiprobe.verdict.grouping import Groups, grouping_of
+from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.luck import allow_for_losses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.observations import observations_of
@@ -75,31 +77,24 @@ class Judge:
         self.view = views or Views(observed)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
-    def judgements(self) -> list[Judgement]:
+    def judgements(self) -> Judgements:
         """All verdicts."""
-        flows = self.observed.flows
+        flows, grouping = self.observed.flows, grouping_of(self.observed)
         count = len(flows)
-        names: dict[tuple[int, int, int, str | None], list[int]] = defaultdict(list)
-        at: dict[tuple[int, int, int], list[int]] = defaultdict(list)
-        columns = (flows.client, flows.server, flows.server_port)
-        for f, (key, trigger) in enumerate(zip(zip(*(c.tolist() for c in columns), strict=True), flows.triggers, strict=True)):
-            at[key].append(f)
-            names[(*key, trigger.server_name if trigger else None)].append(f)
         findings = self._found()
         self.certificates = self._certificates() if self.expected else {}
         for f, compared in self.certificates.items():
             findings[f] += compared
-        places = self._places(at, findings)
+        places = self._places(grouping.places, findings)
         self._repeated(findings, places)
         because: dict[int, str] = {}
-        for group in names.values() if self.controls.designated else ():
+        for group in grouping.names.members_with(range(count)) if self.controls.designated else ():
             for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
                 findings[f].append(evidence)
                 self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
-        quiet = {f for f, outcome in enumerate(self.outcomes) if outcome.word in ("silent", "stalled", "unreachable")}
-        for group in names.values():
-            if quiet.isdisjoint(group):
-                continue
+        quiet = [f for f, outcome in enumerate(self.outcomes) if outcome.word in ("silent", "stalled", "unreachable")]
+        asked_for = grouping.names.members_with(quiet)
+        for group in asked_for:
             told = stalls(group, self.outcomes, self.controls, self.view)
             told |= unanswered_initials(self.observed, group, self.outcomes, self.controls, self.view)
             for f, silence in told.items():
@@ -107,27 +102,28 @@ class Judge:
                     findings[f].append(silence.evidence)
                 if silence.because:
                     because[f] = silence.because
-        for f in range(count):
+        for f in quiet:
             if self.outcomes[f].word in ("silent", "unreachable") and int(flows.trigger_kind[f]) in (CLIENT_HELLO, HTTP_REQUEST):
                 silence = dropped_hello(self.view(f), self.controls, self.view)
                 if silence.evidence:
                     findings[f].append(silence.evidence)
                 if silence.because:
                     because[f] = silence.because
-        for group in names.values():
-            if quiet.isdisjoint(group):
-                continue
+        for group in asked_for:
             because |= allow_for_losses(self.observed, group, findings)
             dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
-        plain = fine(self.observed, self.outcomes, {f for f in range(count) if findings[f] or f in self.matches or f in self.ends or f in because})
-        judged: list[Judgement | None] = [plain.get(f) or self._judge(f, findings[f], because.get(f)) for f in range(count)]
-        for group in names.values():
-            self._one_place(group, judged)
+        plain = fine(self.observed, self.outcomes, {*self.matches, *self.ends, *because, *(f for f, found in enumerate(findings) if found)})
+        rest = np.ones(count, np.bool_)
+        rest[plain.flow] = False
+        judged: list[Judgement | None] = [None] * count  # but for the plain ones
+        for f in np.flatnonzero(rest).tolist():
+            judged[f] = self._judge(f, findings[f], because.get(f))
+        self._one_place(grouping.names, judged)
         for place in {id(place): place for place in places.values()}.values():
             self._residual(place, judged)
-        return [j for j in judged if j is not None]
+        return Judgements(plain, [j for j in judged if j is not None])
 
     # ---- each flow alone
 
@@ -158,15 +154,14 @@ class Judge:
             found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
         return found
 
-    def _places(self, at: Mapping[tuple[int, int, int], list[int]], findings: Sequence[list[Evidence]]) -> dict[int, Place]:
+    def _places(self, groups: Groups, findings: Sequence[list[Evidence]]) -> dict[int, Place]:
         """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""
         starts, flows = self.columns.first_time.tolist(), self.observed.flows
         asking = {f for f, outcome in enumerate(self.outcomes) if outcome.word in ("unanswered", "refused")}
-        asking |= {f for f, found in enumerate(findings) if any(e.repeatable for e in found)}
+        asking.update(f for f, found in enumerate(findings) if found and any(e.repeatable for e in found))
         places: dict[int, Place] = {}
-        for members in at.values():
-            if not asking.isdisjoint(members):
-                places |= dict.fromkeys(members, Place(flows, members, self.outcomes, starts))
+        for members in groups.members_with(asking):
+            places |= dict.fromkeys(members, Place(flows, members, self.outcomes, starts))
         return places
 
     def _sheds_timestamps(self, f: int) -> bool:
@@ -354,29 +349,32 @@ class Judge:
 
     # ---- what needs other flows' verdicts
 
-    def _one_place(self, group: list[int], judged: list[Judgement | None]) -> None:
+    def _one_place(self, names: Groups, judged: list[Judgement | None]) -> None:
         """Where one trial of a name shows that the server heard the hello, a trial that only lacks this sight has no position: the same box does
         not swallow now and pass then, but captures and paths lose packets."""
-        mine = [j for f in group if (j := judged[f]) is not None]
-        if not any(j.technique == "rst.in-path" for j in mine) or not any(self._heard(j) for j in mine):
+        swallowed = [j for j in judged if j is not None and j.technique == "rst.in-path"]
+        if not swallowed:
             return
-        for j in mine:
-            if j.technique == "rst.in-path":
+        flows = self.observed.flows
+        answered = np.array([j is None or j.outcome == "worked" for j in judged], np.bool_)
+        heard = (flows.hello >= 0) & ((flows.ack_end >= 0) | answered)
+        heard |= np.array([j is not None and j.technique == "rst.on-path" for j in judged], np.bool_)
+        somewhere = np.bincount(names.of[heard], minlength=len(names)) > 0
+        for j in swallowed:
+            if somewhere[names.of[j.flow]]:
                 j.technique, j.position, j.direction = "rst", "unknown", "unknown"
                 j.techniques = ["rst" if t == "rst.in-path" else t for t in j.techniques]
                 j.signature = self._winner(j.flow, "rst")
                 j.reasons[-1:] = ["no acknowledgement of the hello was seen here, but in another trial of this name: the position stays open"]
 
-    def _heard(self, judgement: Judgement) -> bool:
-        """The server heard the hello of this flow: it acknowledged its end, or answered it."""
-        view = self.view(judgement.flow)
-        return judgement.technique == "rst.on-path" or (view.hello >= 0 and (view.ack_end >= 0 or judgement.outcome == "worked"))
-
     def _residual(self, place: Place, judged: list[Judgement | None]) -> None:
+        nowhere = [f for f in place.members if self.outcomes[f].word in ("unanswered", "refused")]
+        if not nowhere:
+            return
         culprits = Culprits(place, judged)  # whoever is found punished below was none: a flow that got nowhere before its hello
-        for f in place.members:
+        for f in nowhere:
             mine = judged[f]
-            if mine is None or mine.verdict in ("blocked", "contested", "ok") or self.outcomes[f].word not in ("unanswered", "refused"):
+            if mine is None or mine.verdict in ("blocked", "contested", "ok"):
                 continue
             evidence = punished(self.view(f), place, culprits, judged)
             if evidence is None:

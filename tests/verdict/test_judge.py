@@ -165,4 +165,4 @@ def test_a_box_that_let_one_hello_pass_has_swallowed_none() -> None:
 
 
 def test_an_unreachable_capture_of_nothing_is_judged_as_nothing() -> None:
-    assert Scene().explain().judgements == []
+    assert not Scene().explain().judgements
