@@ -20,7 +20,7 @@ from dpiprobe.verdict.evidence import content_technique
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
 from dpiprobe.verdict.quic import copies_of_the_hello
-from dpiprobe.verdict.silence import LEAST_MTU
+from dpiprobe.verdict.vanished import LEAST_MTU
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import ACK, FIN, RST
 

@@ -16,7 +16,8 @@ from dpiprobe.flow.segments import count_where, max_where, min_where
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.evidence import EARLY_FRACTION, EARLY_SAMPLES, LEAST_ROUND_TRIP
-from dpiprobe.wire.packets import FIN, OPT_TIMESTAMPS, RST, SYN
+from dpiprobe.verdict.timestamps import timestamps_of
+from dpiprobe.wire.packets import FIN, RST
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -71,15 +72,7 @@ class Candidates:
     @cached_property
     def missing_timestamps(self) -> Bools:
         """Payload or a close without timestamps, where they were negotiated."""
-        flows, columns = self._flows, self._columns
-        bare = (
-            columns.server_word
-            & ((columns.flags & SYN) == 0)
-            & ((columns.length > 0) | ((columns.flags & FIN) != 0))
-            & ((flows.packets.options[flows.row] & OPT_TIMESTAMPS) == 0)
-            & (np.arange(len(flows.row)) >= flows.hello[flows.flow])
-        )
-        return np.asarray((flows.timestamps == 1) & (flows.hello >= 0) & columns.slots_where(bare), np.bool_)
+        return timestamps_of(self._observed).missing
 
     @cached_property
     def conflicting_data(self) -> Bools:

@@ -20,6 +20,7 @@ from dpiprobe.tls.http import parse_response
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Evidence
 from dpiprobe.verdict.outcome import FRAGMENTATION_NEEDED
+from dpiprobe.verdict.timestamps import timestamps_of
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import ACK, FIN, ICMP, OPT_TIMESTAMPS, RST, SYN
 
@@ -171,7 +172,12 @@ def _merged(view: FlowView, found: list[Evidence]) -> list[Evidence]:
 
 
 def trigger_word(view: FlowView) -> str:
-    return "ClientHello" if view.kind == CLIENT_HELLO else "request" if view.kind == HTTP_REQUEST else "first data"
+    return trigger_word_of(view.kind)
+
+
+def trigger_word_of(kind: int) -> str:
+    """What a trigger of this kind is called in sentences."""
+    return "ClientHello" if kind == CLIENT_HELLO else "request" if kind == HTTP_REQUEST else "first data"
 
 
 def _trigger_before(view: FlowView, slot: int) -> int:
@@ -308,25 +314,12 @@ def impossible_sequences(view: FlowView) -> list[Evidence]:
     return [Evidence("impossible-sequence", "rst", odd, reason)]
 
 
-def keeps_timestamps(view: FlowView) -> bool:
-    """The server carries timestamps behind its SYN/ACK too; that one alone is an offer, which something on the way may strip from all that follows."""
-    return any(view.packet(s, "options") & OPT_TIMESTAMPS and not view.flags[view.at(s)] & SYN for s in view.server_words)
-
-
 def missing_timestamps(view: FlowView) -> list[Evidence]:
     """Data or a close without timestamps in a connection that negotiated them (RFC 7323 section 3.2: every segment but a reset carries them)."""
-    if int(view.flows.timestamps[view.f]) != 1 or view.hello < 0:
+    stamps = timestamps_of(view.observed)
+    if not stamps.missing[view.f]:
         return []
-    bare = []
-    for slot in view.of(SERVER):
-        i = view.at(slot)
-        if view.flags[i] & (RST | SYN) or not (view.length[i] or view.flags[i] & FIN) or slot < view.hello:
-            continue
-        if not view.packet(slot, "options") & OPT_TIMESTAMPS:
-            bare.append(slot)
-    carried = sum(1 for s in view.server_words if view.packet(s, "options") & OPT_TIMESTAMPS)
-    if not bare or not carried:
-        return []
+    bare = [s for s in view.server_words if stamps.bare[s]]
     first = bare[0]
     technique = content_technique(view, first)
     what = "close" if technique == "fin" else "payload"

@@ -22,7 +22,7 @@ from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.candidates import Candidates
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import EARLY_SAMPLES, find, keeps_timestamps, missing_timestamps
+from dpiprobe.verdict.evidence import EARLY_SAMPLES, find
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.expected import Expected, against_expected
 from dpiprobe.verdict.fine import fine, why_fine
@@ -33,8 +33,9 @@ from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.observations import observations_of
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
-from dpiprobe.verdict.silence import dropped_hello, stalls
+from dpiprobe.verdict.silence import dropped_hellos, stalls
 from dpiprobe.verdict.throttle import slow_flows
+from dpiprobe.verdict.timestamps import timestamps_of
 from dpiprobe.verdict.view import FlowView, Views
 from dpiprobe.verdict.words_of import deepest, mechanism_of, position_of, rank, related
 
@@ -102,13 +103,13 @@ class Judge:
                     findings[f].append(silence.evidence)
                 if silence.because:
                     because[f] = silence.because
-        for f in quiet:
-            if self.outcomes[f].word in ("silent", "unreachable") and int(flows.trigger_kind[f]) in (CLIENT_HELLO, HTTP_REQUEST):
-                silence = dropped_hello(self.view(f), self.controls, self.view)
-                if silence.evidence:
-                    findings[f].append(silence.evidence)
-                if silence.because:
-                    because[f] = silence.because
+        kinds = flows.trigger_kind.tolist()
+        mute = [f for f in quiet if self.outcomes[f].word != "stalled" and kinds[f] in (CLIENT_HELLO, HTTP_REQUEST)]
+        for f, silence in dropped_hellos(self.observed, mute, self.controls, self.view).items():
+            if silence.evidence:
+                findings[f].append(silence.evidence)
+            if silence.because:
+                because[f] = silence.because
         for group in asked_for:
             because |= allow_for_losses(self.observed, group, findings)
             dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
@@ -134,9 +135,10 @@ class Judge:
         for rule, mask in Candidates(self.observed, self.samples).rules().items():
             for f in np.flatnonzero(mask).tolist():
                 possible[f].append(rule)
-        for f in sorted({*possible, *self.matches}):
-            if len(self.observed.rows(f)):
-                findings[f] = self._findings(f, possible.get(f, ()))
+        looked_at = [f for f in sorted({*possible, *self.matches}) if len(self.observed.rows(f))]
+        self.view.expect(sorted({*looked_at, *(f for f, outcome in enumerate(self.outcomes) if outcome.word != "worked")}))
+        for f in looked_at:
+            findings[f] = self._findings(f, possible.get(f, ()))
         for f, ends in self.ends.items():
             findings[f] += ends.evidence
         return findings
@@ -167,10 +169,10 @@ class Judge:
     def _sheds_timestamps(self, f: int) -> bool:
         """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
         ever sends them behind its SYN/ACK."""
-        worked = self.controls.worked[f]
-        if not keeps_timestamps(self.view(f)) and not worked.where("keeps timestamps", lambda g: keeps_timestamps(self.view(g))):
+        worked, stamps = self.controls.worked[f], timestamps_of(self.observed)
+        if not stamps.keeps[f] and not worked.where("keeps timestamps", stamps.keeps.__getitem__):
             return True
-        return bool(worked.where("sheds timestamps", lambda g: bool(missing_timestamps(self.view(g)))))
+        return bool(worked.where("sheds timestamps", stamps.missing.__getitem__))
 
     def _repeated(self, findings: list[list[Evidence]], places: Mapping[int, Place]) -> None:
         """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those

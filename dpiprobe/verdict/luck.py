@@ -66,12 +66,20 @@ def _take_back(silent: Sequence[int], findings: Sequence[list[Evidence]], why: s
 def _segments(observed: Observed, group: Sequence[int]) -> tuple[int, int, int]:
     """Segments with data between the same two hosts in connections that are not of this group, how many of them brought nothing new, and how many
     connections the two have in all."""
+    sent, again, pair, totals = observed.once("segments sent again", _of_pairs)
+    all_sent, all_again, connections = totals[pair[group[0]]]
+    return all_sent - sum(sent[f] for f in group), all_again - sum(again[f] for f in group), connections
+
+
+def _of_pairs(observed: Observed) -> tuple[list[int], list[int], list[int], list[tuple[int, int, int]]]:
+    """Per flow: what `_sent_again` says, and its pair of client and server. Per pair: the sums, and how many flows it has."""
     flows = observed.flows
-    sent, again = observed.once("segments sent again", _sent_again)
-    same = (flows.client == flows.client[group[0]]) & (flows.server == flows.server[group[0]])
-    others = same.copy()
-    others[list(group)] = False
-    return int(sent[others].sum()), int(again[others].sum()), int(same.sum())
+    sent, again = _sent_again(observed)
+    _, pair, count = np.unique(flows.client * (int(flows.server.max()) + 1) + flows.server, return_inverse=True, return_counts=True)
+    sums = [np.zeros(len(count), np.int64), np.zeros(len(count), np.int64)]
+    for total, of_flow in zip(sums, (sent, again), strict=True):
+        np.add.at(total, pair, of_flow)
+    return sent.tolist(), again.tolist(), pair.tolist(), list(zip(*(column.tolist() for column in (*sums, count)), strict=True))
 
 
 def _sent_again(observed: Observed) -> tuple[Ints, Ints]:

@@ -32,6 +32,7 @@ def outcomes_of(observed: Observed, views: Views) -> list[Outcome]:
         flows = np.flatnonzero(decided)
         for f, s in zip(flows.tolist(), slot[flows].tolist(), strict=True):
             out[f] = Outcome(word, s)
+    views.expect(f for f, outcome in enumerate(out) if outcome is None)
     return [outcome_of(views(f)) if outcome is None else outcome for f, outcome in enumerate(out)]
 
 

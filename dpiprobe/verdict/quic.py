@@ -19,8 +19,9 @@ from dpiprobe.verdict.control import Controls, alike
 from dpiprobe.verdict.evidence import ms
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
-from dpiprobe.verdict.silence import LEAST_MTU, Silence, View
+from dpiprobe.verdict.silence import Silence, View
 from dpiprobe.verdict.statistics import more_often
+from dpiprobe.verdict.vanished import LEAST_MTU
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.verdict.witnesses import DEAD, QUIET, traffic_of
 

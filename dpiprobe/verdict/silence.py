@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import accumulate
 
-from dpiprobe.flow.flows import SERVER, UNKNOWN
+import numpy as np
+
+from dpiprobe.flow.flows import UNKNOWN
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls, Peers, alike
-from dpiprobe.verdict.evidence import ms, trigger_word
+from dpiprobe.verdict.evidence import trigger_word
 from dpiprobe.verdict.model import Evidence, Outcome
-from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
 from dpiprobe.verdict.outcome import stalled as unheard_from
+from dpiprobe.verdict.vanished import LEAST_MTU, Hello, Vanished
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.verdict.witnesses import ALIVE, DEAD, QUIET, Witness, Witnesses, traffic_of
-from dpiprobe.wire.packets import ACK, RST, SYN
 
 View = Callable[[int], FlowView]
 
@@ -39,67 +40,75 @@ class Silence:
     because: str | None = None
 
 
-def dropped_hello(view: FlowView, controls: Controls, views: View) -> Silence:
-    """Whether the end of the hello was dropped on the way."""
-    observed, f = view.observed, view.f
+def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls, views: View) -> dict[int, Silence]:
+    """Of each of these flows, where there is something to say: whether the end of the hello was dropped on the way."""
     facts = observed.facts
-    if int(facts.unacked[f]) == UNKNOWN or view.hello < 0:
-        return Silence(None)
-    copies = int(facts.copies[f])
-    first, last = int(facts.first_copy[f]), int(facts.last_copy[f])
-    if copies == 0 or first < 0:
-        return Silence(None, "capture-loss")
-    span = view.when(last) - view.when(first)
-    part = (
-        ""
-        if int(facts.unacked[f]) <= view.hello_start
-        else f" (the server acknowledged its first {int(facts.unacked[f]) - view.hello_start} bytes)"
-    )
-    slots = _copies(view, int(facts.unacked[f]))
-    reason = f"the end of the {trigger_word(view)} was never acknowledged in {copies} copies over {ms(span)}{part}"
-    finding = Evidence("hello-unacknowledged", "drop.hello", slots, reason, False, "medium")
-    if view.lost or heard_unseen(view):
-        return Silence(finding, "capture-loss")
-    if view.ttl_limited:
-        return Silence(finding, "ttl-limited")
-    if server_never_took_it(view):
-        return Silence(finding, "server-or-third-party")
-    if copies < UNACKED_COPIES or span < UNACKED_SPAN:
-        return Silence(finding, "too-few-trials")
-    alike_ones = _alike(observed, f, controls)
-    least = _least_size(view)
-    own, when = _name(observed, f), view.when(first)
-    before = any(group.before(when, least, own) for group in alike_ones)
-    after = any(group.after(when, least, own) for group in alike_ones)
-    if not before or not after:
-        return Silence(finding, "no-control")
-    way = traffic_of(observed).during(f, when + max(view.rtt, 0), view.when(last))
-    if way == DEAD:
-        finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
-        return Silence(finding, "no-control")
-    finding.sufficient = True
-    names = _few_names(alike_ones, when, least, own)
-    finding.reason += f", while hellos alike but for the name ({', '.join(names)}) were acknowledged at the same address before and after"
-    if way == QUIET:
-        finding.weight = "low"
-    return Silence(finding)
+    asked = np.array(flows, np.int64)
+    asked = asked[(facts.unacked[asked] != UNKNOWN) & (observed.flows.hello[asked] >= 0)]
+    copied = (facts.copies[asked] > 0) & (facts.first_copy[asked] >= 0)
+    out = {f: Silence(None, "capture-loss") for f in asked[~copied].tolist()}
+    if not copied.any():
+        return out
+    hidden = list(Vanished(observed, asked[copied]).hellos(views))
+    borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
+    for hello in hidden:
+        out[hello.flow] = Silence(hello.finding(), hello.because)
+        if hello.because is not None:
+            continue
+        alike_ones, own = _alike(observed, hello.flow, controls), _name(observed, hello.flow)
+        before = any(group.before(hello.when, hello.least, own) for group in alike_ones)
+        if before and any(group.after(hello.when, hello.least, own) for group in alike_ones):
+            borne_out.append((hello, alike_ones, own))
+        else:
+            out[hello.flow].because = "no-control"
+    if not borne_out:
+        return out
+    spans = [(hello.flow, hello.when + max(hello.rtt, 0), hello.last) for hello, _, _ in borne_out]
+    ways = traffic_of(observed).during_all(*zip(*spans, strict=True))
+    for (hello, alike_ones, own), way in zip(borne_out, ways, strict=True):
+        silence = out[hello.flow]
+        finding = silence.evidence
+        assert finding is not None
+        if way == DEAD:
+            finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
+            silence.because = "no-control"
+            continue
+        finding.sufficient = True
+        names = _few_names(alike_ones, hello.when, hello.least, own)
+        finding.reason += f", while hellos alike but for the name ({', '.join(names)}) were acknowledged at the same address before and after"
+        if way == QUIET:
+            finding.weight = "low"
+    return out
 
 
 def _alike(observed: Observed, f: int, controls: Controls) -> list[Witnesses]:
     """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
     peers = controls.worked[f]
+    if not peers:
+        return []
     classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(observed, peers.pool.flows))
-    return [group for model, group in classes if alike(observed, f, model, controls.designated)] if peers else []
+    found: list[Witnesses] = peers.pool.once(
+        ("alike", _compared(observed, f), controls.designated),
+        lambda: [group for model, group in classes if alike(observed, f, model, controls.designated)],
+    )
+    return found
+
+
+def _compared(observed: Observed, f: int) -> tuple[object, ...] | None:
+    """All that `alike` compares of a flow's hello."""
+    trigger, segments = observed.flows.triggers[f], observed.flow_feature("segments")
+    if trigger is None:
+        return None
+    return trigger.kind, trigger.length, trigger.ja4, int(segments.data[f]) if segments.known[f] else None
 
 
 def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
     """Flows whose hellos do not differ in what `alike` compares, with one of them as their model."""
-    columns, segments = columns_of(observed), observed.flow_feature("segments")
+    columns = columns_of(observed)
     classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for g in flows:
-        trigger = observed.flows.triggers[g]
-        if trigger is not None and not columns.lost[g]:
-            classes[trigger.kind, trigger.length, trigger.ja4, int(segments.data[g]) if segments.known[g] else None].append(g)
+        if not columns.lost[g] and (compared := _compared(observed, g)) is not None:
+            classes[compared].append(g)
     return [
         (
             members[0],
@@ -120,7 +129,8 @@ def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witne
 def _few_names(groups: Sequence[Witnesses], moment: int, size: int, own: str | None) -> list[str]:
     """The first three names, in order, of controls that were heard before a moment or began after it."""
     names: list[str] = []
-    for name in merge(*(group.names(moment, size, own) for group in groups)):
+    told = [group.names(moment, size, own) for group in groups]
+    for name in told[0] if len(told) == 1 else merge(*told):
         if name not in names:
             names.append(name)
         if len(names) == 3:
@@ -128,39 +138,9 @@ def _few_names(groups: Sequence[Witnesses], moment: int, size: int, own: str | N
     return names
 
 
-def _least_size(view: FlowView) -> int:
-    """Bytes of IP that a control's hello must have brought through in one packet: as many as the one that vanished had, else a path that loses
-    large packets would do. Packets that fit the least MTU of IPv6 (RFC 8200 section 5) are never too large."""
-    unacked = int(view.observed.facts.unacked[view.f])
-    return max(min(view.packet(s, "ip_length") for s in _copies(view, unacked)), LEAST_MTU)
-
-
-LEAST_MTU = 1280
-"""Bytes of IP that every path carries (RFC 8200 section 5)."""
-
-
 def _name(observed: Observed, flow: int) -> str | None:
     trigger = observed.flows.triggers[flow]
     return trigger.server_name if trigger else None
-
-
-def _copies(view: FlowView, byte: int) -> list[int]:
-    return [s for s in view.client_words if view.length[view.at(s)] and view.offset[view.at(s)] <= byte < view.end[view.at(s)]]
-
-
-def heard_unseen(view: FlowView) -> bool:
-    """The client echoes a timestamp of the server that no packet in the capture carries: it heard what the capture did not."""
-    told = {view.packet(s, "ts_value") for s in view.slots if view.origin[view.at(s)] == SERVER}
-    if not any(value >= 0 for value in told):
-        return False
-    return any(view.packet(s, "ts_echo") > 0 and view.packet(s, "ts_echo") not in told for s in view.client_words)
-
-
-def server_never_took_it(view: FlowView) -> bool:
-    """The server repeated its SYN/ACK although the client had acknowledged it, and never acknowledged a byte."""
-    handshake = int(view.flows.handshake[view.f])
-    again = [s for s in view.server_words if view.flags[view.at(s)] & (SYN | ACK | RST) == SYN | ACK and s > handshake >= 0]
-    return bool(again) and int(view.flows.server_acked[view.f]) <= 0
 
 
 def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls, views: View) -> dict[int, Silence]:

@@ -1,47 +1,44 @@
 """One flow as the rules of this room read it: its slots with the columns they ask for most, as plain lists.
 
-Built only for flows that need a closer look; everything here is derived from `Flows` and the suspect table, nothing is decided.
+Built only for flows that need a closer look; everything here is derived from `Flows` and the suspect table, nothing is decided. Flows that are
+expected to be looked at share a `block.Block`, whose columns become lists at once.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, SERVER, STRAY, UNKNOWN
 from dpiprobe.observe.build import Observed
-from dpiprobe.verdict.columns import columns_of
+from dpiprobe.verdict.block import Block, lazy
 from dpiprobe.wire.packets import ACK, RST, SYN
 
 
 class FlowView:
-    """Flow `f` of a batch. Slots are indices into `flows`; `-1` means there is none."""
+    """Flow `f` of a batch. Slots are indices into `flows`; `-1` means there is none. block, place: where the flow's columns are lists already"""
 
-    def __init__(self, observed: Observed, flow: int) -> None:
+    def __init__(self, observed: Observed, flow: int, block: Block | None = None, place: int = 0) -> None:
         self.observed = observed
         self.flows = observed.flows
         self.f = flow
-        self.slots = self.flows.slots(flow)
-        columns, span = columns_of(observed), slice(self.slots.start, self.slots.stop)
-        self.origin: list[int] = self.flows.origin[span].tolist()
-        self.flags: list[int] = columns.flags[span].tolist()
-        self.length: list[int] = columns.length[span].tolist()
-        self.time: list[int] = columns.time[span].tolist()
-        self.offset: list[int] = self.flows.offset[span].tolist()
-        self.end: list[int] = self.flows.end[span].tolist()
-        self.acked: list[int] = self.flows.acked[span].tolist()
-        self.copy: list[int] = self.flows.duplicate[span].tolist()
-        self.base = self.slots.start
-        self.hello = int(self.flows.hello[flow])
-        self.hello_done = int(self.flows.hello_done[flow])
-        self.hello_start = int(self.flows.hello_start[flow])
-        self.hello_end = int(self.flows.hello_end[flow])
-        self.answer = int(self.flows.answer[flow])
-        self.ack_end = int(self.flows.ack_end[flow])
-        self.syn = int(self.flows.syn[flow])
-        self.syn_ack = int(self.flows.syn_ack[flow])
+        self._block = block = block or Block(observed, [flow])
+        self._place = place
         self.trigger = self.flows.triggers[flow]
-        self.kind = int(self.flows.trigger_kind[flow])
-        self.rtt = int(observed.server_rtt[flow])
+        first, last = block.edges[place], block.edges[place + 1]
+        (
+            self.base, stop, self.hello, self.hello_done, self.hello_start, self.hello_end, self.answer, self.ack_end, self.syn, self.syn_ack,
+            self.kind, self.rtt, self.client_fin, self.server_fin, self.client_rst,
+        ) = block.facts[place]  # fmt: skip
+        self.slots = range(self.base, stop)
+        self._shift = first - self.base
+        self.origin = block.origin[first:last]
+        self.flags = block.flags[first:last]
+        self.length = block.length[first:last]
+        self.time = block.time[first:last]
+        self.offset = block.offset[first:last]
+        self.end = block.end[first:last]
+        self.acked = block.acked[first:last]
+        self.copy = block.copy[first:last]
 
     def at(self, slot: int) -> int:
         """Position of a slot in this view's lists."""
@@ -53,15 +50,15 @@ class FlowView:
 
     def number(self, slot: int) -> int:
         """Packet number of a slot."""
-        return self.flows.number(slot)
+        return self._block.packed("number")[slot + self._shift]
 
     def packet(self, slot: int, column: str) -> int:
         """Any packet column of a slot."""
-        return int(getattr(self.flows.packets, column)[self.flows.row[slot]])
+        return self._block.packed(column)[slot + self._shift]
 
     def payload(self, slot: int) -> bytes:
         """Payload of a slot."""
-        return self.flows.packets.payload(int(self.flows.row[slot]))
+        return self.flows.packets.payload(self._block.row[slot + self._shift])
 
     def of(self, origin: int, flags: int = 0) -> list[int]:
         """Slots of one origin with any of the flags set (all slots where 0), capture copies left out."""
@@ -69,71 +66,58 @@ class FlowView:
             return [s for s, o, g, c in zip(self.slots, self.origin, self.flags, self.copy, strict=True) if o == origin and g & flags and not c]
         return [s for s, o, c in zip(self.slots, self.origin, self.copy, strict=True) if o == origin and not c]
 
-    def _words(self, origin: int) -> list[int]:
-        """Slots of one origin that are no resets, capture copies left out."""
-        return [s for s, o, g, c in zip(self.slots, self.origin, self.flags, self.copy, strict=True) if o == origin and not g & RST and not c]
-
-    @cached_property
-    def client_fin(self) -> int:
-        """The client's first FIN."""
-        return int(self.flows.client_fin[self.f])
-
-    @cached_property
-    def server_fin(self) -> int:
-        """The server's first FIN."""
-        return int(self.flows.server_fin[self.f])
-
-    @cached_property
-    def client_rst(self) -> int:
-        """The client's first RST."""
-        return int(self.flows.client_rst[self.f])
-
-    @cached_property
+    @lazy
     def server_resets(self) -> list[int]:
         """Resets from the server's address or from a stray address."""
-        return self.of(SERVER, RST) + self.of(STRAY, RST) if columns_of(self.observed).has_server_resets[self.f] else []
+        if self.strays:
+            return self.of(SERVER, RST) + self.of(STRAY, RST)
+        return self._block.slots_where("server_reset", self._place)
 
-    @cached_property
+    @lazy
+    def strays(self) -> list[int]:
+        """Packets of third addresses that aim at the client's port."""
+        return self._block.slots_where("stray", self._place)
+
+    @lazy
     def errors(self) -> list[int]:
         """ICMP errors that quote this flow."""
-        return self.of(ICMP_ERROR) if columns_of(self.observed).has_errors[self.f] else []
+        return self._block.slots_where("error", self._place)
 
-    @cached_property
+    @lazy
     def last_time(self) -> int:
         """Time of the flow's last packet, ns."""
         return max(self.time)
 
-    @cached_property
+    @lazy
     def client_words(self) -> list[int]:
         """The client's packets that are no reset."""
-        return self._words(CLIENT)
+        return self._block.slots_where("client_word", self._place)
 
-    @cached_property
+    @lazy
     def server_words(self) -> list[int]:
         """The server's packets that are no reset."""
-        return self._words(SERVER)
+        return self._block.slots_where("server_word", self._place)
 
     def watched_after(self, slot: int) -> int:
         """How long the capture goes on after a slot, ns."""
         return self.observed.facts.end_of_capture - self.when(slot)
 
-    @cached_property
+    @lazy
     def lost(self) -> bool:
         """Bytes were acknowledged that the capture does not hold (a FIN takes one number more than its bytes)."""
-        return bool(columns_of(self.observed).lost[self.f])
+        return self._block.flow_column("lost")[self._place] != 0
 
-    @cached_property
+    @lazy
     def client_acks(self) -> dict[int, int]:
         """Raw acknowledgement numbers that the client sent, each with the first slot that carries it."""
-        packets, base = self.flows.packets, self.base
-        raw = packets.ack[self.flows.row[base : self.slots.stop]].tolist()
+        raw, shift = self._block.packed("ack"), self._shift
         sent: dict[int, int] = {}
-        for i, (origin, flags) in enumerate(zip(self.origin, self.flags, strict=True)):
+        for slot, origin, flags in zip(self.slots, self.origin, self.flags, strict=True):
             if origin == CLIENT and flags & ACK:
-                sent.setdefault(raw[i], base + i)
+                sent.setdefault(raw[slot + shift], slot)
         return sent
 
-    @cached_property
+    @lazy
     def server_reach(self) -> list[int]:
         """Per position: the highest end of the server's bytes before it, holes or not."""
         reach, out = 0, []
@@ -143,20 +127,17 @@ class FlowView:
                 reach = max(reach, self.end[i])
         return out
 
-    @cached_property
+    @lazy
     def server_top(self) -> int:
         """The highest end of all the server's bytes in the capture, holes or not."""
         return max((self.end[self.at(s)] for s in self.server_words), default=0)
 
-    @cached_property
+    @lazy
     def trigger_copies(self) -> list[int]:
         """Slots of the client's packets that carry bytes of the trigger, ascending."""
-        return [
-            s for s in self.client_words
-            if self.length[self.at(s)] and self.offset[self.at(s)] < self.hello_end and self.end[self.at(s)] > self.hello_start
-        ]  # fmt: skip
+        return self._block.slots_where("hello_copy", self._place)
 
-    @cached_property
+    @lazy
     def one_direction(self) -> bool:
         """Only one side's packets are in the capture although the other must have spoken."""
         clients = any(o == CLIENT for o in self.origin)
@@ -165,12 +146,12 @@ class FlowView:
             return any(not self.flags[self.at(s)] & SYN for s in self.client_words)
         return not clients
 
-    @cached_property
+    @lazy
     def mid_stream(self) -> bool:
         """The beginning is missing: no SYN of the client and no SYN/ACK."""
         return self.syn < 0 and self.syn_ack < 0
 
-    @cached_property
+    @lazy
     def ttl_limited(self) -> list[int]:
         """Packets that show that the hello was sent to die on the way: a smaller TTL than the SYN's, or a time-exceeded that quotes this flow."""
         shown = [s for s in self.errors if self._expired(s)]
@@ -184,10 +165,10 @@ class FlowView:
         version6 = self.packet(slot, "version") == 6
         return self.packet(slot, "icmp_type") == (3 if version6 else 11)
 
-    @cached_property
+    @lazy
     def closed_by_us(self) -> int:
         """The client's first FIN or RST that can have reached the server, -1 where none."""
-        return int(columns_of(self.observed).closed_by_us[self.f])
+        return self._block.flow_column("closed_by_us")[self._place]
 
 
 SHORT_TTL = 24
@@ -205,11 +186,20 @@ class Views:
     def __init__(self, observed: Observed) -> None:
         self._observed = observed
         self._made: dict[int, FlowView] = {}
+        self._places: dict[int, tuple[Block, int]] = {}
+
+    def expect(self, flows: Iterable[int]) -> None:
+        """Most of these flows will be asked for: their columns become lists together."""
+        new = [f for f in flows if f not in self._places]
+        if new:
+            block = Block(self._observed, new)
+            self._places.update((f, (block, i)) for i, f in enumerate(new))
 
     def __call__(self, flow: int) -> FlowView:
         view = self._made.get(flow)
         if view is None:
             if len(self._made) >= KEPT_VIEWS:
                 self._made.clear()
-            view = self._made[flow] = FlowView(self._observed, flow)
+            block, place = self._places.get(flow, (None, 0))
+            view = self._made[flow] = FlowView(self._observed, flow, block, place)
         return view

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +18,12 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, SERVER
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.block import slots_of
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.wire.packets import RST
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,11 @@ class Witnesses:
     def names(self, moment: int, size: int, own: str | None) -> Iterator[str]:
         """The names, in order, of which one that carried as much had been heard before a moment or began after it; never `own`."""
         for label, name, group in self._by_name:
+            if name == own:
+                continue
             at = group._reach(size)
-            if name != own and (any(when < moment for when, _ in group._heard[at]) or any(-when > moment for when, _ in group._began[at])):
+            heard, began = group._heard[at], group._began[at]  # the earliest first; all of one name, so there is one at most
+            if (heard and heard[0][0] < moment) or (began and -began[0][0] > moment):
                 yield label
 
     @cached_property
@@ -100,43 +105,79 @@ class Traffic:
     """When the clients of a batch sent and received, resets left out."""
 
     def __init__(self, observed: Observed) -> None:
-        flows, columns = observed.flows, columns_of(observed)
-        self._flows, self._columns = flows, columns
-        said = (columns.flags & RST) == 0
-        servers = int(flows.server.max()) + 1 if len(flows) else 1
-        self._servers = servers
-        received, sent = np.flatnonzero(said & (flows.origin == SERVER)), np.flatnonzero(said & (flows.origin == CLIENT))
-        client, server = flows.client[flows.flow], flows.server[flows.flow]
-        self._received = _Times(client[received], columns.time[received])
-        self._sent = _Times(client[sent], columns.time[sent])
-        self._sent_to = _Times(client[sent] * servers + server[sent], columns.time[sent])
+        self._flows, self._columns = observed.flows, columns_of(observed)
+        time = self._flows.packets.time
+        order = np.argsort(time, kind="stable") if (time[:-1] > time[1:]).any() else None
+        self._times = time if order is None else time[order]  # of all packets, ascending; a packet's place in them stands for its time
+        place = np.arange(len(time))
+        if order is not None:
+            place[order] = np.arange(len(time))
+        self._place = place[self._flows.row]
 
     def during(self, flow: int, begin: int, end: int) -> str:
         """What the other traffic of the flow's client says of its way to the world in a span of time (ns): something came in (alive); it sent to
         others and heard nothing (dead); nobody else was spoken to (quiet). Resets and the flow's own packets do not count."""
+        return self.during_all([flow], [begin], [end])[0]
+
+    def during_all(self, flows: Sequence[int], begins: Sequence[int], ends: Sequence[int]) -> list[str]:
+        """The same of many flows, each with its span."""
+        of, begin, end = (np.array(column, np.int64) for column in (flows, begins, ends))
+        low, high = np.searchsorted(self._times, begin), np.searchsorted(self._times, end, "right")
+        client = self._flows.client[of]
+        others = self._received.within(client, low, high) - self._own(of, begin, end)
+        elsewhere = self._sent.within(client, low, high) - self._sent_to.within(self._pair[of], low, high)
+        ways: list[str] = np.where(others > 0, ALIVE, np.where(elsewhere != 0, DEAD, QUIET)).tolist()
+        return ways
+
+    def _own(self, of: Ints, begin: Ints, end: Ints) -> Ints:
+        """Of each flow: what it received in its span."""
+        slots, asked = slots_of(self._flows, of)
+        time = self._columns.time[slots]
+        mine = self._received_at[slots] & (time >= begin[asked]) & (time <= end[asked])
+        return np.bincount(asked[mine], minlength=len(of))
+
+    @cached_property
+    def _pair(self) -> Ints:
+        """Per flow: a number for its client and server."""
         flows = self._flows
-        client, server = int(flows.client[flow]), int(flows.server[flow])
-        span = slice(int(flows.start[flow]), int(flows.stop[flow]))
-        time = self._columns.time[span]
-        own = (flows.origin[span] == SERVER) & ((self._columns.flags[span] & RST) == 0) & (time >= begin) & (time <= end)
-        if self._received.within(client, begin, end) > int(own.sum()):
-            return ALIVE
-        elsewhere = self._sent.within(client, begin, end) - self._sent_to.within(client * self._servers + server, begin, end)
-        return DEAD if elsewhere else QUIET
+        pair: Ints = np.unique(flows.client * (int(flows.server.max()) + 1) + flows.server, return_inverse=True)[1]
+        return pair
+
+    @cached_property
+    def _received_at(self) -> Bools:
+        return np.asarray(((self._columns.flags & RST) == 0) & (self._flows.origin == SERVER), np.bool_)
+
+    @cached_property
+    def _received(self) -> _Times:
+        return self._moments(self._received_at, self._flows.client)
+
+    @cached_property
+    def _sent_at(self) -> Ints:
+        return np.flatnonzero(((self._columns.flags & RST) == 0) & (self._flows.origin == CLIENT))
+
+    @cached_property
+    def _sent(self) -> _Times:
+        return self._moments(self._sent_at, self._flows.client)
+
+    @cached_property
+    def _sent_to(self) -> _Times:
+        return self._moments(self._sent_at, self._pair)
+
+    def _moments(self, slots: Ints | Bools, key: Ints) -> _Times:
+        return _Times(key[self._flows.flow[slots]], self._place[slots], len(self._times))
 
 
 class _Times:
-    """Times by key, sorted."""
+    """Moments by key, sorted; a moment is a place below `count`."""
 
-    def __init__(self, key: Ints, time: Ints) -> None:
-        order = np.lexsort((time, key))
-        self._key, self._time = key[order], time[order]
+    def __init__(self, key: Ints, place: Ints, count: int) -> None:
+        self._count = count + 1
+        self._sorted = np.sort(key * self._count + place)
 
-    def within(self, key: int, begin: int, end: int) -> int:
-        """How many of the key lie in the span, both ends included."""
-        low, high = np.searchsorted(self._key, (key, key + 1))
-        times = self._time[low:high]
-        return int(np.searchsorted(times, end, "right")) - int(np.searchsorted(times, begin, "left")) if begin <= end else 0
+    def within(self, key: Ints, low: Ints, high: Ints) -> Ints:
+        """How many of each key lie at `low` or behind it and before `high`; 0 where the span is none."""
+        first, last = (np.searchsorted(self._sorted, key * self._count + place) for place in (low, high))
+        return np.asarray(np.maximum(last - first, 0), np.int64)
 
 
 def traffic_of(observed: Observed) -> Traffic:
