@@ -7,19 +7,27 @@ another process.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dpiprobe.explain import explain_flows
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.explain import Explanation, explain_flows
+from dpiprobe.flow.flows import Flows
 from dpiprobe.partition.reading import Parts
 from dpiprobe.plan.plan import Plan
-from dpiprobe.report.jsonl import line
+from dpiprobe.report.flow_lines import FlowLines
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
 from dpiprobe.verdict.expected import Expected
+from dpiprobe.verdict.grouping import name_of
+from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.names import Trials
-from dpiprobe.verdict.records import flow_record, gather_names
+from dpiprobe.verdict.records import endpoint, gather_names
 
+Ints = npt.NDArray[np.int64]
 Record = dict[str, Any]
 Key = tuple[str, str | None, str]
 
@@ -42,17 +50,19 @@ class Settings:
 class Said:
     """What a part, or several, had to say.
 
-    lines: (flow's number from 0, line) in order · trials: of each (server, name) · verdicts, techniques, signatures: flows by word
-    telling: of each (server, name, verdict other than ok) the record of the first flow · asked: names that flows asked for, in small letters
+    flow, lines: of each line the flow's number from 0, and the line, in order · verdicts, techniques, signatures: flows by word
+    trials: of each (server, name)
+    telling: of each (server, name, verdict other than ok) the first flow, from 1, and its line · asked: names that flows asked for, in small letters
     ledger: what this part knows for others, and asked them
     """
 
-    lines: list[tuple[int, bytes]] = field(default_factory=list)
+    flow: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    lines: list[bytes] = field(default_factory=list)
     trials: dict[tuple[str, str | None], Trials] = field(default_factory=dict)
     verdicts: Counter[str] = field(default_factory=Counter)
     techniques: Counter[str] = field(default_factory=Counter)
     signatures: Counter[str] = field(default_factory=Counter)
-    telling: dict[Key, Record] = field(default_factory=dict)
+    telling: dict[Key, tuple[int, bytes]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -67,9 +77,9 @@ class Said:
         self.techniques.update(other.techniques)
         self.signatures.update(other.signatures)
         self.asked |= other.asked
-        for key, record in other.telling.items():
-            if key not in self.telling or record["flow"] < self.telling[key]["flow"]:
-                self.telling[key] = record
+        for key, told in other.telling.items():
+            if key not in self.telling or told < self.telling[key]:
+                self.telling[key] = told
 
 
 def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | None = None) -> Said:
@@ -82,33 +92,51 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
         flows, replace(parts.capture, comments=[]), database=settings.database, plan=settings.plan, controls=settings.controls,
         designated=settings.designated, ledger=said.ledger, expected=settings.expected,
     )  # fmt: skip
-    name = parts.capture.name
-    told: set[tuple[int, int, str | None, str]] = set()
-    for judgement in explanation.judgements:
-        f, verdict = judgement.flow, judgement.verdict
-        said.verdicts[verdict] += 1
-        if judgement.technique:
-            said.techniques[judgement.technique] += 1
-        if judgement.signature:
-            said.signatures[judgement.signature] += 1
-        trigger = flows.triggers[f]
-        asked = trigger.server_name if trigger else None
-        if asked and settings.controls:
-            said.asked.add(asked.lower())
-        if verdict == "ok" and (settings.interesting or not settings.lines):
-            continue
-        place = (int(flows.server[f]), int(flows.server_port[f]), asked, verdict)
-        first = verdict != "ok" and place not in told and not settings.lines
-        if not first and not settings.lines:
-            continue
-        record = flow_record(name, flows, judgement, explanation.matches.get(f, []))
-        if settings.lines:
-            said.lines.append((flows.label(f) - 1, line(record).encode() + b"\n"))
-        else:
-            told.add(place)
-            said.telling[record["server"], asked, verdict] = record
+    _count(said, explanation, settings)
+    _tell(said, explanation, settings)
     for trials in gather_names(flows, explanation.judgements, explanation.controls, explanation.planned):
         trials.leads = [(flow, replace(lead, evidence=[], observations=[])) for flow, lead in trials.leads]
         said.trials[trials.server, trials.server_name] = trials
     explanation.observed.forget()
     return said
+
+
+def _count(said: Said, explanation: Explanation, settings: Settings) -> None:
+    """Flows by what is said of them."""
+    judgements, triggers = explanation.judgements, explanation.flows.triggers
+    said.verdicts.update(judgement.verdict for judgement in judgements.others)
+    said.techniques.update(judgement.technique for judgement in judgements.others if judgement.technique)
+    said.signatures.update(judgement.signature for judgement in judgements.others if judgement.signature)
+    if len(judgements.fine.flow):
+        said.verdicts["ok"] += len(judgements.fine.flow)
+    if settings.controls:
+        said.asked |= {trigger.server_name.lower() for trigger in triggers if trigger is not None and trigger.server_name}
+
+
+def _tell(said: Said, explanation: Explanation, settings: Settings) -> None:
+    """The lines that are wanted; else of each (server, name, verdict) the first flow's."""
+    flows, judgements = explanation.flows, explanation.judgements
+    write = FlowLines(explanation.capture.name, flows)
+    others: Sequence[Judgement] = judgements.others
+    if settings.interesting or not settings.lines:
+        others = [judgement for judgement in others if judgement.verdict != "ok"]
+    if not settings.lines:
+        first: dict[tuple[int, int, str | None, str], Judgement] = {}
+        for judgement, server, port in zip(others, *_servers(flows, others), strict=True):
+            first.setdefault((server, port, name_of(flows, judgement.flow), judgement.verdict), judgement)
+        told = zip(first, write.others([*first.values()], explanation.matches), first.values(), strict=True)
+        said.telling = {(endpoint(flows.packets.addresses[key[0]], key[1]), *key[2:]): (flows.label(j.flow), text) for key, text, j in told}
+        return
+    chosen = np.array([judgement.flow for judgement in others], np.int64)
+    texts = write.others(others, explanation.matches)
+    if not settings.interesting:
+        chosen = np.concatenate((chosen, judgements.fine.flow))
+        texts += write.fine(judgements.fine)
+    order = np.argsort(chosen)
+    said.flow = (chosen if flows.numbers is None else flows.numbers[chosen])[order]
+    said.lines = [texts[i] for i in order.tolist()]
+
+
+def _servers(flows: Flows, judgements: Sequence[Judgement]) -> tuple[list[int], list[int]]:
+    chosen = np.array([judgement.flow for judgement in judgements], np.int64)
+    return flows.server[chosen].tolist(), flows.server_port[chosen].tolist()

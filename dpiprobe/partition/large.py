@@ -83,7 +83,8 @@ class LargeExplanation:
 
     def telling(self) -> Iterator[Record]:
         """Flow records that a summary shows something of, in order."""
-        yield from sorted(self.said.telling.values(), key=lambda record: int(record["flow"]))
+        for _, text in sorted(self.said.telling.values()):
+            yield json.loads(text)
 
     def close(self) -> None:
         """Let go of temporary files."""

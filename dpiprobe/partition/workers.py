@@ -178,24 +178,25 @@ def _drawn(tickets: int) -> Iterator[int]:
 
 def _work(buckets: Iterator[int], work: Callable[[int], Said], file: IO[bytes]) -> Answer:
     answer = Answer()
-    places: list[int] = []
-    flows: list[int] = []
+    places: list[Ints] = []
+    flows: list[Ints] = []
     sizes: list[int] = []
     for bucket in buckets:
         said = work(bucket)
         answer.entries.add(said.ledger.own)
-        for flow, text in said.lines:
-            places.append(bucket)
-            flows.append(flow)
-            sizes.append(len(text))
-        file.write(b"".join([text for _, text in said.lines]))
-        said.lines = []
+        places.append(np.full(len(said.flow), bucket))
+        flows.append(said.flow)
+        sizes += map(len, said.lines)
+        file.write(b"".join(said.lines))
+        said.flow, said.lines = np.empty(0, np.int64), []
         if said.ledger.asked:
             answer.open[bucket] = said
         else:
             answer.certain.add(said)
     file.flush()
-    answer.bucket, answer.flow, answer.size = (np.array(numbers, np.int64) for numbers in (places, flows, sizes))
+    if places:
+        answer.bucket, answer.flow = np.concatenate(places), np.concatenate(flows)
+    answer.size = np.array(sizes, np.int64)
     return answer
 
 

@@ -22,11 +22,11 @@ FORMAT = "dpiprobe/1"
 
 def endpoint(address: bytes, port: int) -> str:
     """`192.0.2.1:443` or `[2001:db8::1]:443` (RFC 5952)."""
-    return f"{_host(address)}:{port}"
+    return f"{host(address)}:{port}"
 
 
 @lru_cache(maxsize=4096)
-def _host(address: bytes) -> str:
+def host(address: bytes) -> str:
     """An address as it stands before a port; a capture has few, and each in many flows."""
     text = str(ipaddress.ip_address(address))
     return f"[{text}]" if len(address) == 16 else text
@@ -86,7 +86,7 @@ def flow_record(capture: str, flows: Flows, judgement: Judgement, matches: Seque
         "ja4": trigger.ja4 if trigger else None,
         "ech": trigger.ech if trigger else None,
         "outcome": judgement.outcome,
-        **_verdict(judgement),
+        **verdict_of(judgement),
         "signature": judgement.signature,
         "matches": [m.plain() for m in matches],
         "observations": [
@@ -97,7 +97,8 @@ def flow_record(capture: str, flows: Flows, judgement: Judgement, matches: Seque
     }
 
 
-def _verdict(judgement: Judgement) -> dict[str, Any]:
+def verdict_of(judgement: Judgement) -> dict[str, Any]:
+    """The words that are said of a flow, and of a name by its lead."""
     return {
         "verdict": judgement.verdict,
         "because": judgement.because,
@@ -153,7 +154,7 @@ def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:
         "server_name": name.server_name,
         "controls": name.controls,
         "outcome": lead.outcome,
-        **_verdict(lead),
+        **verdict_of(lead),
         "verdict": name.verdict,
         "confidence": name.confidence,
         "signature": lead.signature,

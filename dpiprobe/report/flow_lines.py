@@ -1,0 +1,158 @@
+"""Flow records of a whole batch as lines, straight from columns: the bytes that `jsonl.line` makes of `flow_record`, many flows at once.
+
+Rules of this file:
+- It knows the shape of a flow record a second time, for speed alone; a test holds both equal for any judgement. What differs between records of one
+  kind is put into a line that was encoded once.
+- Text that is no valid UTF-8 is left to `jsonl.line`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from json.encoder import encode_basestring
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import TRIGGER_WORDS, Flows, Trigger
+from dpiprobe.report.jsonl import line
+from dpiprobe.signature.match import Match
+from dpiprobe.verdict.fine import Fine, judged_fine, why_fine
+from dpiprobe.verdict.model import Judgement, Observation
+from dpiprobe.verdict.records import FORMAT, host, iso, verdict_of
+
+Ints = npt.NDArray[np.int64]
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_KEPT = 1 << 14
+
+
+@lru_cache(maxsize=_KEPT)
+def _quoted(text: str) -> str:
+    """Words, of which there are few."""
+    return encode_basestring(text)
+
+
+class FlowLines:
+    """Makes the lines of flows of one batch."""
+
+    def __init__(self, capture: str, flows: Flows) -> None:
+        self._flows = flows
+        self._triggers: dict[tuple[int, int], str] = {}
+        begin = _encode({"format": FORMAT, "kind": "flow", "capture": capture}).removesuffix("}").replace("%", "%%")
+        self._head = begin + (
+            ',"flow":%d,"transport":"%s","client":"%s:%d","server":"%s:%d","first_packet":%d,"packets":%d,"start":"%s.%09dZ","start_ns":%d,%s,'
+        )
+
+    def fine(self, fine: Fine) -> list[bytes]:
+        """Lines of flows that simply worked, each with its newline."""
+        template = self._head + _said(judged_fine(0, 0, 0)).replace("%", "%%") + ',"matches":[],"observations":%s,"reasons":["%s"]}\n'
+        answers = self._numbers(np.maximum(fine.answer, 0)).tolist()
+        seen = (f'[{{"kind":"answer","packets":[{n}]}}]' if answer >= 0 else "[]" for answer, n in zip(fine.answer.tolist(), answers, strict=True))
+        reasons = map(why_fine, fine.kind.tolist(), fine.number.tolist())
+        return [_bytes(template % fields) for fields in zip(*self._facts(fine.flow), seen, reasons, strict=True)]
+
+    def others(self, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> list[bytes]:
+        """Lines of any flows, each with its newline."""
+        template = self._head + '%s,"matches":[%s],"observations":[%s],"reasons":[%s]}\n'
+        said = map(_said, judgements)
+        matched = (",".join(map(_match, matches.get(judgement.flow, ()))) for judgement in judgements)
+        reasons = (",".join(map(encode_basestring, judgement.reasons)) for judgement in judgements)
+        facts = self._facts(np.array([judgement.flow for judgement in judgements], np.int64))
+        return [_bytes(template % fields) for fields in zip(*facts, said, matched, self._observed(judgements), reasons, strict=True)]
+
+    def _facts(self, chosen: Ints) -> tuple[Iterable[Any], ...]:
+        """What flows are, in the order of the head."""
+        flows = self._flows
+        first = flows.start[chosen]
+        label = (chosen if flows.numbers is None else flows.numbers[chosen]) + 1
+        clients, servers = flows.client[chosen].tolist(), flows.server[chosen].tolist()
+        hosts = {address: host(flows.packets.addresses[address]) for address in {*clients, *servers}}
+        time = flows.packets.time[flows.row[first]]
+        second, rest = np.divmod(time, 1_000_000_000)
+        seconds = second.tolist()
+        dates = {moment: iso(moment * 1_000_000_000).removesuffix(".000000000Z") for moment in set(seconds)}
+        kinds = flows.trigger_kind[chosen].tolist()
+        return (
+            label.tolist(), ["quic" if transport == 17 else "tcp" for transport in flows.transport[chosen].tolist()],
+            map(hosts.__getitem__, clients), flows.client_port[chosen].tolist(), map(hosts.__getitem__, servers), flows.server_port[chosen].tolist(),
+            self._numbers(first).tolist(), (flows.stop[chosen] - first).tolist(), map(dates.__getitem__, seconds), rest.tolist(), time.tolist(),
+            [self._trigger(flows.triggers[f], kind) for f, kind in zip(chosen.tolist(), kinds, strict=True)],
+        )  # fmt: skip
+
+    def _numbers(self, slots: Ints) -> Ints:
+        return self._flows.packets.number[self._flows.row[slots]]
+
+    def _trigger(self, trigger: Trigger | None, kind: int) -> str:
+        """What a flow asked for; flows that asked alike often share one object."""
+        key = (id(trigger), kind)
+        text = self._triggers.get(key)
+        if text is None:
+            asked = (trigger.server_name, tuple(trigger.alpn) if trigger.alpn is not None else None, trigger.ja4, trigger.ech) if trigger else (None,) * 4
+            text = self._triggers[key] = _asked(TRIGGER_WORDS[kind], *asked)
+        return text
+
+    def _observed(self, judgements: Sequence[Judgement]) -> Iterable[str]:
+        """What was observed of each; the numbers of all packets are looked up at once."""
+        observations = [observation for judgement in judgements for observation in judgement.observations]
+        slots = [slot for observation in observations for slot in observation.slots]
+        numbers = self._numbers(np.array(slots, np.int64)).tolist() if slots else []
+        texts, begin = [], 0
+        for observation in observations:
+            end = begin + len(observation.slots)
+            texts.append(_observation(observation, numbers[begin:end]))
+            begin = end
+        each = iter(texts)
+        return [",".join([next(each) for _ in judgement.observations]) for judgement in judgements]
+
+
+def _said(judgement: Judgement) -> str:
+    """The words of a verdict, which few combinations have."""
+    j = judgement
+    return _words(
+        j.outcome, j.verdict, j.because, (*j.could_be,), j.mechanism, j.technique, (*j.techniques,), j.trigger, j.direction, j.position, j.confidence,
+        j.signature,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=_KEPT)
+def _words(
+    outcome: str, verdict: str, because: str | None, could_be: tuple[str, ...], mechanism: str | None, technique: str | None, techniques: tuple[str, ...],
+    trigger: str, direction: str, position: str, confidence: str, signature: str | None,
+) -> str:  # fmt: skip
+    judgement = Judgement(
+        0, outcome, verdict, because, [*could_be], mechanism, technique, [*techniques], trigger, direction, position, confidence, signature,
+    )  # fmt: skip
+    return _encode({"outcome": outcome, **verdict_of(judgement), "signature": signature})[1:-1]
+
+
+@lru_cache(maxsize=_KEPT)
+def _asked(kind: str | None, name: str | None, alpn: tuple[str, ...] | None, ja4: str | None, ech: str | None) -> str:
+    return _encode({"trigger_kind": kind, "server_name": name, "alpn": alpn, "ja4": ja4, "ech": ech})[1:-1]
+
+
+def _match(match: Match) -> str:
+    """A match as `Match.plain` has it."""
+    clauses = [f'{_quoted(name)}:{{"state":"{state}","packets":[{_listed(packets) if packets else ""}]}}' for name, (state, packets) in match.clauses.items()]
+    return f'{{"signature":{_quoted(match.signature)},"clauses":{{{",".join(clauses)}}}}}'
+
+
+def _observation(observation: Observation, numbers: list[int]) -> str:
+    packets = sorted(set(numbers))
+    if observation.detail:
+        return _encode({"kind": observation.kind, "packets": packets, **observation.detail})
+    return f'{{"kind":{_quoted(observation.kind)},"packets":[{_listed(packets)}]}}'
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return line(json.loads(text)).encode() + b"\n"
