@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows, tcp_flags
 from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
 from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
-from dpiprobe.observe.packet_features import PACKET_FUNCTIONS, Suspects
+from dpiprobe.observe.packet_features import OVER_ALL, PACKET_FUNCTIONS, PAYLOADS, Suspects
 from dpiprobe.observe.suspects import conflicting, select
 from dpiprobe.observe.table import Values
 from dpiprobe.wire.packets import ACK, FIN, ICMP, ICMPV6, RST, SYN
@@ -55,11 +55,19 @@ class Observed:
         """Let go of what was worked out, which refers back to this table: without circles, all of it goes with its last user."""
         self._kept.clear()
 
+    def has(self, name: str) -> bool:
+        """Whether the column of a packet feature is there already."""
+        return name in self._columns and name not in PAYLOADS
+
     def feature(self, name: str) -> Values:
         """A packet feature over the suspect rows."""
         if name not in self._columns:
             self._columns[name] = PACKET_FUNCTIONS[name](self.suspects)
         return self._columns[name]
+
+    def part(self, rows: Ints) -> SuspectPart:
+        """Some of the suspect rows."""
+        return SuspectPart(self, rows)
 
     def flow_feature(self, name: str) -> Values:
         """A flow feature over the flows."""
@@ -70,6 +78,21 @@ class Observed:
     def rows(self, flow: int) -> range:
         """Row indices of one flow's suspects."""
         return range(self._edges[flow], self._edges[flow + 1])
+
+
+class SuspectPart:
+    """Some rows of the suspect table (see `table.Part`). A column that the table has is taken from there."""
+
+    def __init__(self, table: Observed, rows: Ints) -> None:
+        self._table, self._rows = table, rows
+        self._suspects = table.suspects.part(rows)
+
+    def feature(self, name: str) -> Values:
+        """A packet feature over these rows."""
+        if name in OVER_ALL or self._table.has(name):
+            whole = self._table.feature(name)
+            return Values(whole.data[self._rows], whole.known[self._rows])
+        return PACKET_FUNCTIONS[name](self._suspects)
 
 
 def observe(flows: Flows) -> Observed:

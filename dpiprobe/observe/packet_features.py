@@ -50,6 +50,12 @@ class Suspects:
         self.row, self.flow, self.origin = flows.row[self.slot], flows.flow[self.slot], flows.origin[self.slot]
         self.heads = _heads(flows.packets, self.row)
 
+    def part(self, rows: Ints) -> Suspects:
+        """Some of these rows."""
+        return Suspects(
+            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.overlapping, self.server_rtt, self.had_fin[rows]
+        )
+
     def of(self, column: Ints) -> Ints:
         """A packet column over the suspect rows."""
         return column[self.row]
@@ -234,6 +240,11 @@ class Payloads:
     def __len__(self) -> int:
         return len(self.suspects.slot)
 
+    def sizes(self, at: Ints) -> Ints:
+        """How many bytes the payloads of these rows have."""
+        suspects = self.suspects
+        return suspects.flows.packets.payload_captured[suspects.flows.row[suspects.slot[at]]]
+
     def __getitem__(self, at: Any) -> Any:
         """The payload of one row, or an object array of those of several."""
         packets, rows = self.suspects.flows.packets, self.suspects.row[at]
@@ -383,4 +394,9 @@ PACKET_FUNCTIONS: dict[str, Callable[[Suspects], Values]] = {
     )
 }  # fmt: skip
 
-__all__ = ["PACKET_FUNCTIONS", "Suspects"]
+OVER_ALL = frozenset({"repeats"})
+"""Features of a row that depend on the other rows."""
+PAYLOADS = frozenset({"payload_bytes", "body_contains"})
+"""Features whose values are payloads, which are copied when they are asked for."""
+
+__all__ = ["OVER_ALL", "PACKET_FUNCTIONS", "PAYLOADS", "Suspects"]

@@ -29,6 +29,14 @@ class Values:
     known: Bools
 
 
+class Part(Protocol):
+    """Some rows of the table."""
+
+    def feature(self, name: str) -> Values:
+        """A packet feature over these rows; of a whole column's part the same as of the part alone."""
+        ...
+
+
 class SuspectTable(Protocol):
     """What matching needs to know. `n` suspect rows over `f` flows."""
 
@@ -50,6 +58,10 @@ class SuspectTable(Protocol):
 
     def feature(self, name: str) -> Values:
         """A packet feature over the n rows; computed once."""
+        ...
+
+    def part(self, rows: Ints) -> Part:
+        """These rows alone: their features cost what these rows cost."""
         ...
 
     def flow_feature(self, name: str) -> Values:

@@ -6,189 +6,255 @@ Rules of this file:
   `before: X` only those ahead of X's first.
 - expect and any_of see only packets that nobody more specific has claimed (unless the clause is `shared`); support, rule_out and absent
   see all of them.
-- Flows in which an `expect` does not hold are left behind at once, so rare signatures cost nothing.
+- Flows in which an `expect` does not hold are left behind at once: a clause costs what the flows cost that are still alive, and one that selects
+  nothing costs next to nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.signature.clause import Absent, Clause, Flow, Packets
 from dpiprobe.signature.grouping import group
-from dpiprobe.signature.model import Signature, Trigger
-from dpiprobe.signature.predicates import Questions
+from dpiprobe.signature.model import Signature
+from dpiprobe.signature.predicates import NOTHING, Questions, Rows
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+States = npt.NDArray[np.int8]
 
 FAILED, HELD, NOT_VISIBLE, PENDING = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One clause over all flows. state: per flow · first, last: rows of the winning group, -1 where there is none · rows: all winners' rows"""
+    """One clause over the flows that were alive. state: per flow · first, last: rows of the winning group, -1 where there is none (None for a clause
+    on no packets) · rows: all winners' rows, ascending; those of flows that were left behind since may be among them"""
 
-    state: npt.NDArray[np.int8]
-    first: Ints
-    last: Ints
-    rows: Ints
+    state: States
+    first: Ints | None = None
+    last: Ints | None = None
+    rows: Ints = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One signature over all flows: those it matches (or may, once the second pass has spoken), and what each clause found."""
+    """One signature over all flows: those it matches (or may, once the second pass has spoken), and what each clause found in them."""
 
     flows: Ints
     results: dict[str, Result]
 
 
-def evaluate(signature: Signature, questions: Questions, free: Bools, among: Bools | None = None) -> Evaluation | None:
-    """Judge a signature; `free` marks rows that nobody has claimed, `among` the flows to look at. None where no flow matches."""
-    alive = triggered(signature.trigger, questions)
-    if among is not None:
-        alive &= among
-    if not alive.any():
+Among = Callable[[Ints], "Bools | None"]
+"""Of these flows those to look at; None for all."""
+
+
+def evaluate(signature: Signature, questions: Questions, free: Bools, among: Among | None = None) -> Evaluation | None:
+    """Judge a signature; `free` marks rows that nobody has claimed, `among` says which flows are worth it. None where no flow matches."""
+    one = _One(signature, questions)
+    if not len(one.flows):
         return None
-    results: dict[str, Result] = {}
-    floor = np.full(questions.table.flow_count, -1, np.int64)
     for clause in signature.expect:
-        result = judge(clause, questions, alive, free, floor, results, only_held=True)
-        results[clause.name] = result
-        alive = alive & ((result.state == HELD) | (result.state == PENDING))
-        if not alive.any():
+        if not one.expect(clause, free):
             return None
-        floor = np.where(result.first >= 0, result.first, floor)
-    none = np.full(questions.table.flow_count, -1, np.int64)
+    if among is not None and (worth := among(one.flows)) is not None and not one.keep(worth):
+        return None
     if signature.any_of:
-        some = np.zeros(len(alive), np.bool_)
+        some = np.zeros(len(one.flows), np.bool_)
         for clause in signature.any_of:
-            result = judge(clause, questions, alive, free, none, results)
-            results[clause.name] = result
-            some |= (result.state == HELD) | (result.state == PENDING)
-        alive = alive & some
-        if not alive.any():
+            state = one.judge(clause, free)
+            some |= (state == HELD) | (state == PENDING)
+        if not one.keep(some):
             return None
-    everything = np.ones(questions.rows, np.bool_)
     for clause in signature.rule_out:
-        result = judge(clause, questions, alive, everything, none, results)
-        results[clause.name] = result
-        alive = alive & (result.state != HELD)
-        if not alive.any():
+        if not one.keep(one.judge(clause, None) != HELD):
             return None
     for clause in signature.support:
-        results[clause.name] = judge(clause, questions, alive, everything, none, results)
-    return Evaluation(np.flatnonzero(alive), {clause.name: results[clause.name] for clause in signature.clauses})
+        one.judge(clause, None)
+    return Evaluation(one.flows, {clause.name: one.results[clause.name] for clause in signature.clauses})
 
 
-def triggered(trigger: Trigger, questions: Questions) -> Bools:
-    """Flows that carry the trigger, its conditions included; a condition that cannot be seen is not met."""
-    table = questions.table
-    alive = np.zeros(table.flow_count, np.bool_)
-    for kind in trigger.kinds:
-        alive |= table.trigger_kind == kind
-    if trigger.conditions:
-        alive &= questions.flows_where(trigger.conditions)[0]
-    if trigger.tcp_options is not None:
-        # the table shows this where it can tell (an attribute beside the vocabulary, since it speaks of the trigger, not of a suspect)
-        options = getattr(table, "trigger_options", None)
-        from dpiprobe.observe.vocabulary import PACKET_FEATURES
+class _One:
+    """The evaluation of one signature: the flows that are alive, ascending, and the results so far, one entry a flow.
 
-        wanted = PACKET_FEATURES["options"].choices.index(trigger.tcp_options)
-        alive = alive & (options.known & (options.data == wanted)) if options is not None else np.zeros_like(alive)
-    return alive
+    floor: the row behind which the next `expect` begins, -1 where there is none yet; None where there is none anywhere
+    """
 
+    def __init__(self, signature: Signature, questions: Questions) -> None:
+        self.asked, self.questions = signature.asked, questions
+        self.mask, self.flows = questions.triggered(self.asked.trigger, signature.trigger)
+        self.of_trigger = not signature.trigger.conditions and signature.trigger.tcp_options is None  # all flows whose rows the bases hold
+        self.results: dict[str, Result] = {}
+        self.floor: Ints | None = None
+        self._place: Ints | None = None
 
-def judge(
-    clause: Clause, questions: Questions, alive: Bools, allowed: Bools, floor: Ints, results: dict[str, Result], *, only_held: bool = False
-) -> Result:
-    """One clause in the flows that are alive, on the rows that are allowed, its group beginning behind `floor`; `only_held`: see `Questions.selection`."""
-    match clause:
-        case Packets():
-            return _packets(clause, questions, alive, np.ones_like(allowed) if clause.shared else allowed, floor, results, only_held)
-        case Absent():
-            return _absent(clause, questions, alive, results)
-        case Flow():
-            passes, maybe = questions.flows_where(clause.predicates)
-            return _without_packets(np.where(passes, HELD, np.where(maybe, NOT_VISIBLE, FAILED)))
-    return _without_packets(np.full(questions.table.flow_count, PENDING))
+    def keep(self, which: Bools) -> bool:
+        """Leave the other flows behind; whether any is left."""
+        if which.all():
+            return len(which) > 0
+        self._take(np.flatnonzero(which))
+        return len(self.flows) > 0
 
+    def _take(self, places: Ints) -> None:
+        self.flows = self.flows[places]
+        self.floor = self.floor[places] if self.floor is not None else None
+        self.of_trigger, self._place = False, None
+        self.results = {
+            name: Result(r.state[places], r.first[places] if r.first is not None else None, r.last[places] if r.last is not None else None, r.rows)
+            for name, r in self.results.items()
+        }
 
-def _without_packets(state: npt.NDArray[np.int64]) -> Result:
-    none = np.full(len(state), -1, np.int64)
-    return Result(state.astype(np.int8), none, none, np.empty(0, np.int64))
+    def places_of(self, flow: Ints) -> Ints:
+        """Where these flows stand among those alive, -1 for those that are not."""
+        if self._place is None:
+            self._place = np.full(self.questions.table.flow_count, -1, np.int64)
+            self._place[self.flows] = np.arange(len(self.flows))
+        return self._place[flow]
 
+    def expect(self, clause: Clause, free: Bools) -> bool:
+        """Judge a clause that must hold and leave the flows behind in which it does not; whether any is left."""
+        match clause:
+            case Packets():
+                return self._expect_packets(clause, None if clause.shared else free)
+            case Flow() if self.of_trigger and not self.results:
+                passes = self.questions.flows_where(self.asked.flows[clause.name])[0]
+                self.flows = np.flatnonzero(self.mask & passes)
+                self.of_trigger = False
+                self.results[clause.name] = Result(np.full(len(self.flows), HELD, np.int8))
+                return len(self.flows) > 0
+        state = self.judge(clause, free)
+        return self.keep((state == HELD) | (state == PENDING))
 
-def _ordered(clause: Packets, questions: Questions, results: dict[str, Result]) -> tuple[Bools | None, Bools | None]:
-    """(rows that stand right to the clauses named in after and before, flows in which one of those is not visible)."""
-    flow = questions.table.flow
-    rows: Bools | None = None
-    hidden: Bools | None = None
-    here = np.arange(questions.rows)
-    for name, behind in ((clause.after, True), (clause.before, False)):
-        if name is None:
-            continue
-        other = results[name]
-        edge = (other.last if behind else other.first)[flow]
-        right = (edge >= 0) & ((here > edge) if behind else (here < edge))
-        rows = right if rows is None else rows & right
-        hidden = (other.state == NOT_VISIBLE) if hidden is None else hidden | (other.state == NOT_VISIBLE)
-    return rows, hidden
+    def _expect_packets(self, clause: Packets, allowed: Bools | None) -> bool:
+        asked = self.asked.packets[clause.name]
+        places = self.questions.held(asked)
+        if not len(places):
+            return False
+        base = self.questions.base(asked.base)
+        places = self._standing(clause, base, places, allowed)
+        if not len(places):
+            return False
+        groups = group(clause, base, places)
+        won = groups.winners(self.floor[self.places_of(groups.flow)] if self.floor is not None else None)
+        if not len(won):
+            return False
+        flows = groups.flow[won]
+        if len(flows) < len(self.flows):
+            self._take(self.places_of(flows) if self.results else np.searchsorted(self.flows, flows))
+        self.floor = groups.first[won]
+        self.results[clause.name] = Result(np.full(len(flows), HELD, np.int8), groups.first[won], groups.last[won], groups.members(won))
+        return True
 
+    def _standing(self, clause: Packets, base: Rows, places: Ints, allowed: Bools | None) -> Ints:
+        """Of these places in `base` those that the clause may take: allowed, in flows that are alive, and right to the clauses named in after and before."""
+        if allowed is not None:
+            places = places[allowed[base.rows[places]]]
+        if not self.of_trigger and len(places):
+            places = places[self.places_of(base.flow[places]) >= 0]
+        for name, behind in ((clause.after, True), (clause.before, False)):
+            if name is None or not len(places):
+                continue
+            edges = self.results[name].last if behind else self.results[name].first
+            if edges is None:
+                return NOTHING
+            edge, rows = edges[self.places_of(base.flow[places])], base.rows[places]
+            places = places[(edge >= 0) & ((rows > edge) if behind else (rows < edge))]
+        return places
 
-def _packets(
-    clause: Packets, questions: Questions, alive: Bools, allowed: Bools, floor: Ints, results: dict[str, Result], only_held: bool
-) -> Result:
-    flows = questions.table.flow_count
-    state = np.zeros(flows, np.int8)
-    first, last = np.full(flows, -1, np.int64), np.full(flows, -1, np.int64)
-    passes, maybe = questions.selection(clause, only_held=only_held)
-    flow = questions.table.flow
-    place, hidden = _ordered(clause, questions, results)
-    if hidden is not None:
-        state[hidden] = NOT_VISIBLE
-    scope = allowed & alive[flow]
-    if place is not None:
-        scope &= place
-    possible = np.flatnonzero(maybe & scope)
-    if len(possible):
-        state[flow[possible[possible > floor[flow[possible]]]]] = NOT_VISIBLE
-    selected = np.flatnonzero(passes & scope)
-    if not len(selected):
-        return Result(state, first, last, np.empty(0, np.int64))
-    groups = group(clause, selected, questions)
-    state[groups.flow[groups.unseen & (groups.first > floor[groups.flow])]] = NOT_VISIBLE
-    won = groups.winners(floor)
-    state[groups.flow[won]] = HELD
-    first[groups.flow[won]] = groups.first[won]
-    last[groups.flow[won]] = groups.last[won]
-    return Result(state, first, last, groups.members(won))
+    def judge(self, clause: Clause, allowed: Bools | None) -> States:
+        """The state of one clause in the flows that are alive, on the rows that are allowed (None: on all)."""
+        match clause:
+            case Packets():
+                result = self._packets(clause, None if clause.shared else allowed)
+            case Absent():
+                result = Result(self._absent(clause))
+            case Flow():
+                passes, maybe = self.questions.flows_where(self.asked.flows[clause.name])
+                state = passes[self.flows].astype(np.int8)  # HELD or FAILED
+                if maybe is not None:
+                    state[maybe[self.flows]] = NOT_VISIBLE
+                result = Result(state)
+            case _:
+                result = Result(np.full(len(self.flows), PENDING, np.int8))
+        self.results[clause.name] = result
+        return result.state
 
+    def _packets(self, clause: Packets, allowed: Bools | None) -> Result:
+        count = len(self.flows)
+        state = np.zeros(count, np.int8)
+        first, last = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
+        for name in (clause.after, clause.before):
+            if name is not None:
+                state[self.results[name].state == NOT_VISIBLE] = NOT_VISIBLE
+        asked = self.asked.packets[clause.name]
+        places, possible = self.questions.selection(asked)
+        base = self.questions.base(asked.base)
+        if len(possible):
+            possible = self._standing(clause, base, possible, allowed)
+            state[self.places_of(base.flow[possible])] = NOT_VISIBLE
+        places = self._standing(clause, base, places, allowed) if len(places) else places
+        if not len(places):
+            return Result(state, first, last)
+        groups = group(clause, base, places)
+        if groups.unseen is not None:
+            state[self.places_of(groups.flow[groups.unseen])] = NOT_VISIBLE
+        won = groups.winners(None)
+        at = self.places_of(groups.flow[won])
+        state[at] = HELD
+        first[at], last[at] = groups.first[won], groups.last[won]
+        return Result(state, first, last, groups.members(won))
 
-def _absent(clause: Absent, questions: Questions, alive: Bools, results: dict[str, Result]) -> Result:
-    """Held where no such packet came in time and the capture watched that long; a packet that may be one leaves it open."""
-    table = questions.table
-    flow, time = table.flow, table.time
-    state = np.full(table.flow_count, HELD, np.int64)
-    passes, maybe = questions.selection(clause.packets)
-    if clause.packets.after is not None:
-        other = results[clause.packets.after]
-        state = np.where(other.state == HELD, state, np.where(other.state == NOT_VISIBLE, NOT_VISIBLE, FAILED))
-        anchor = other.last[flow]
-        since = np.where(anchor >= 0, time - time[np.maximum(anchor, 0)], -1)
-        behind = (anchor >= 0) & (np.arange(questions.rows) > anchor)
-        known = behind
-    else:
-        delay = table.feature("delay")
-        since, known = np.where(delay.known, delay.data, -1), delay.known
-        behind = np.ones(questions.rows, np.bool_)
-    watched = table.flow_feature("watched_after")
-    elapsed = np.zeros(table.flow_count, np.int64)
-    np.maximum.at(elapsed, flow[known], since[known])
-    state[~(watched.known & (elapsed + watched.data >= clause.within)) & (state == HELD)] = NOT_VISIBLE
-    in_time = behind & (~known | (since <= clause.within))
-    state[flow[(maybe | (passes & ~known)) & in_time & alive[flow]]] = NOT_VISIBLE
-    state[flow[passes & known & in_time & alive[flow]]] = FAILED
-    return _without_packets(state)
+    def _absent(self, clause: Absent) -> States:
+        """Held where no such packet came in time and the capture watched that long; a packet that may be one leaves it open."""
+        questions, table = self.questions, self.questions.table
+        state = np.full(len(self.flows), HELD, np.int8)
+        asked = self.asked.packets[clause.name]
+        base = questions.base(asked.base)
+        passing, possible = (places[self.places_of(base.flow[places]) >= 0] for places in questions.selection(asked))
+        if clause.packets.after is None:
+            waited = questions.waited[self.flows]
+            delay = base.values("delay") if len(passing) or len(possible) else None
+
+            def since(places: Ints) -> tuple[Ints, Bools]:
+                assert delay is not None
+                return delay.data[places], delay.known[places]
+        else:
+            other = self.results[clause.packets.after]
+            state = np.where(other.state == HELD, state, np.where(other.state == NOT_VISIBLE, NOT_VISIBLE, FAILED)).astype(np.int8)
+            anchor = other.last if other.last is not None else np.full(len(self.flows), -1, np.int64)
+            waited = self._watched_since(anchor)
+
+            def since(places: Ints) -> tuple[Ints, Bools]:
+                rows = base.rows[places]
+                edge = anchor[self.places_of(base.flow[places])]
+                return table.time[rows] - table.time[np.maximum(edge, 0)], (edge >= 0) & (rows > edge)
+
+        watched = table.flow_feature("watched_after")
+        seen = watched.known[self.flows] & (waited + watched.data[self.flows] >= clause.within)
+        state[~seen & (state == HELD)] = NOT_VISIBLE
+        anchored = clause.packets.after is not None
+        for places, certain in ((possible, False), (passing, True)):
+            if not len(places):
+                continue
+            elapsed, known = since(places)
+            at = self.places_of(base.flow[places])
+            in_time = known & (elapsed <= clause.within)
+            if not anchored:  # one whose delay is not known may be in time
+                state[at[~known]] = NOT_VISIBLE
+            state[at[in_time]] = FAILED if certain else NOT_VISIBLE
+        return state
+
+    def _watched_since(self, anchor: Ints) -> Ints:
+        """Of each flow the time from its anchor to the latest suspect behind it, 0 where there is none."""
+        table = self.questions.table
+        place = self.places_of(table.flow)
+        rows = np.flatnonzero(place >= 0)
+        edge = anchor[place[rows]]
+        rows, edge = rows[(edge >= 0) & (rows > edge)], edge[(edge >= 0) & (rows > edge)]
+        out = np.zeros(len(self.flows), np.int64)
+        np.maximum.at(out, self.places_of(table.flow[rows]), table.time[rows] - table.time[edge])
+        return out

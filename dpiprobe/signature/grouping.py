@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.signature.clause import Packets
-from dpiprobe.signature.predicates import Questions
+from dpiprobe.signature.predicates import Rows
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -25,7 +25,7 @@ MODULUS = {"ipid": 1 << 16, "ipid_step": 1 << 16, "ipid_mirror": 1 << 16, "windo
 @dataclass(frozen=True, slots=True)
 class Groups:
     """Groups of one clause, by flow. rows: suspects, group by group · starts, ends: slices of `rows` · flow, first, last: of each group
-    (first and last are rows) · holds, unseen: what the conditions say"""
+    (first and last are rows) · holds, unseen: what the conditions say, None where all hold and where all is seen · single: one group a flow"""
 
     rows: Ints
     starts: Ints
@@ -33,65 +33,79 @@ class Groups:
     flow: Ints
     first: Ints
     last: Ints
-    holds: Bools
-    unseen: Bools
+    holds: Bools | None
+    unseen: Bools | None
+    single: bool
 
-    def winners(self, floor: Ints) -> Ints:
-        """Of each flow the group that holds and begins earliest, behind row `floor[flow]`."""
-        candidates = np.flatnonzero(self.holds & (self.first > floor[self.flow]))
+    def winners(self, floor: Ints | None) -> Ints:
+        """Of each flow the group that holds and begins earliest, behind row `floor` (of each group's flow; None where there is none)."""
+        good = self.holds if floor is None else self.first > floor if self.holds is None else self.holds & (self.first > floor)
+        candidates = np.flatnonzero(good) if good is not None else np.arange(len(self.flow))
+        if self.single or not len(candidates):
+            return candidates
         order = candidates[np.lexsort((self.first[candidates], self.flow[candidates]))]
-        _, leaders = np.unique(self.flow[order], return_index=True)
-        return order[leaders]
+        flow = self.flow[order]
+        leads = np.ones(len(order), np.bool_)
+        leads[1:] = flow[1:] != flow[:-1]
+        return order[leads]
 
     def members(self, groups: Ints) -> Ints:
         """All rows of these groups, ascending."""
-        if not len(groups):
-            return np.empty(0, np.int64)
-        return np.sort(np.concatenate([self.rows[a:b] for a, b in zip(self.starts[groups].tolist(), self.ends[groups].tolist(), strict=True)]))
+        if len(groups) == len(self.starts):
+            return self.rows if self.single else np.sort(self.rows)
+        chosen = np.zeros(len(self.starts), np.bool_)
+        chosen[groups] = True
+        rows = self.rows[np.repeat(chosen, self.ends - self.starts)]
+        return rows if self.single else np.sort(rows)
 
 
-def group(clause: Packets, selected: Ints, questions: Questions) -> Groups:
-    """The groups that these rows (ascending) fall into, judged. At least one row must be given."""
-    table = questions.table
-    rows = selected
-    flow = table.flow[rows]
-    keys = [questions.values(feature).data[rows] for feature in clause.same]
+def group(clause: Packets, base: Rows, places: Ints) -> Groups:
+    """The groups that rows (ascending places in `base`) fall into, judged. At least one must be given."""
+    flow = base.flow[places]
+    keys = [base.values(feature).data[places] for feature in clause.same]
     if keys:
-        order = np.lexsort((rows, *keys, flow))
-        rows, flow = rows[order], flow[order]
+        order = np.lexsort((places, *keys, flow))
+        places, flow = places[order], flow[order]
         keys = [key[order] for key in keys]
+    rows = base.rows[places]
     change = flow[1:] != flow[:-1]
     for key in keys:
         change |= key[1:] != key[:-1]
     starts = np.concatenate(([0], np.flatnonzero(change) + 1))
     ends = np.append(starts[1:], len(rows))
-    size = ends - starts
+    holds, unseen = (None, None) if clause.plain_group else _judged(clause, base, places, starts, ends - starts)
+    return Groups(rows, starts, ends, flow[starts], rows[starts], rows[ends - 1], holds, unseen, not keys)
+
+
+def _judged(clause: Packets, base: Rows, places: Ints, starts: Ints, size: Ints) -> tuple[Bools, Bools | None]:
+    """Which groups hold, and of which it cannot be seen."""
     holds = clause.count.mask(size)
-    unseen = np.zeros(len(starts), np.bool_)
+    unseen: Bools | None = None
     if clause.span is not None:
-        time = table.time[rows]
+        time = base.time[places]
         holds &= clause.span.mask(np.maximum.reduceat(time, starts) - np.minimum.reduceat(time, starts))
-    inner = np.ones(len(rows), np.bool_)
-    inner[starts] = False
-    for predicate in clause.step:
-        values = questions.values(predicate.feature)
-        column = values.data[rows].astype(np.int64)
-        difference = _signed(column - np.roll(column, 1), MODULUS.get(predicate.feature))
-        wrong = inner & ~predicate.test.mask(difference)
-        hidden = np.logical_or.reduceat(~values.known[rows], starts)
-        holds &= (size >= 2) & ~np.logical_or.reduceat(wrong, starts) & ~hidden
-        unseen |= hidden
+    if clause.step:
+        inner = np.ones(len(places), np.bool_)
+        inner[starts] = False
+        for predicate in clause.step:
+            values = base.values(predicate.feature)
+            column = values.data[places].astype(np.int64)
+            difference = _signed(column - np.roll(column, 1), MODULUS.get(predicate.feature))
+            wrong = inner & ~predicate.test.mask(difference)
+            hidden = np.logical_or.reduceat(~values.known[places], starts)
+            holds &= (size >= 2) & ~np.logical_or.reduceat(wrong, starts) & ~hidden
+            unseen = hidden if unseen is None else unseen | hidden
     if clause.offsets:
-        values = questions.values("seq_raw")
-        sequence = values.data[rows]
-        place = np.arange(len(rows)) - np.repeat(starts, size)
+        values = base.values("seq_raw")
+        sequence = values.data[places]
+        place = np.arange(len(places)) - np.repeat(starts, size)
         wanted = np.array([*clause.offsets, 0], np.int64) - clause.offsets[0]
         expected = wanted[np.minimum(place, len(clause.offsets))]
         wrong = _signed(sequence - np.repeat(sequence[starts], size), MODULUS["seq_raw"]) != expected
-        hidden = np.logical_or.reduceat(~values.known[rows], starts)
+        hidden = np.logical_or.reduceat(~values.known[places], starts)
         holds &= (size == len(clause.offsets)) & ~np.logical_or.reduceat(wrong, starts) & ~hidden
-        unseen |= hidden
-    return Groups(rows, starts, ends, flow[starts], rows[starts], rows[ends - 1], holds, unseen)
+        unseen = hidden if unseen is None else unseen | hidden
+    return holds, unseen
 
 
 def _signed(difference: Ints, modulus: int | None) -> Ints:

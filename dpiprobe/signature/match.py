@@ -12,17 +12,19 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.observe.table import CLIENT, SuspectTable
-from dpiprobe.signature.clause import Across, Packets
+from dpiprobe.signature.clause import Packets
 from dpiprobe.signature.evaluate import Evaluation, evaluate
 from dpiprobe.signature.model import Signature
-from dpiprobe.signature.predicates import Questions
+from dpiprobe.signature.predicates import NOTHING, Questions
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -35,6 +37,10 @@ class ClauseState(NamedTuple):
 
     state: State
     packets: tuple[int, ...] = ()
+
+
+WITHOUT_PACKETS = tuple(ClauseState(state) for state in _STATES)
+"""By number of the state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,8 @@ class Signatures(Protocol):
         ...
 
 
-Screen = Callable[[Signature], "Bools | None"]
-"""The flows in which the second pass may still bear a signature out; None where it may in all of them."""
+Screen = Callable[[Signature, Ints], "Bools | None"]
+"""Of these flows, in which all a signature expects holds or waits for the second pass, those in which that pass may still bear it out; None: all."""
 
 
 def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = False, screen: Screen | None = None) -> list[Match]:
@@ -94,75 +100,102 @@ def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = F
     questions = Questions(table)
     free = np.ones(questions.rows, np.bool_)  # client packets are never claimed, so clauses about them always see them
     found: list[Match] = []
+    supported: list[tuple[int, tuple[int, ...]]] = []  # matches of deployments by their place in `found`, and the rows of their support
     waited_for = np.zeros(questions.rows, np.bool_)  # packets that a pending deployment expects are nobody's support
     deployments_done = False
     for signature in database.signatures:
         if signature.generic and not deployments_done:
             deployments_done = True
-            found = [_with_support(match, table, free, waited_for) for match in found]
+            _give_support(found, supported, table, free, waited_for)
         if signature.needs_both_ends and not both_ends:
             continue
-        waits = signature.second_pass and signature.generic and not any(isinstance(clause, Across) for clause in signature.clauses)
-        evaluation = evaluate(signature, questions, free, screen(signature) if screen is not None and waits else None)
+        among = partial(screen, signature) if screen is not None and signature.generic and signature.second_pass and not signature.looks_across else None
+        evaluation = evaluate(signature, questions, free, among)
         if evaluation is None:
             continue
-        for match in _matches(signature, evaluation, table):
-            found.append(match)
-            if not match.pending:
-                free[list(match.rows)] = False
-            elif match.deployment:
-                waited_for[list(match.rows)] = True
+        claimed = _claimed(signature, evaluation, table)
+        if not signature.generic and not signature.second_pass:
+            supported += _supporting(signature, evaluation, table, len(found))
+        found += _matches(signature, evaluation, claimed, table)
+        if len(claimed):
+            if not signature.second_pass:
+                free[claimed] = False
+            elif not signature.generic:
+                waited_for[claimed] = True
     if not deployments_done:
-        found = [_with_support(match, table, free, waited_for) for match in found]
-    return sorted(found, key=lambda match: match.flow)  # stable: by specificity within a flow
+        _give_support(found, supported, table, free, waited_for)
+    return sorted(found, key=attrgetter("flow"))  # stable: by specificity within a flow
 
 
-def _matches(signature: Signature, evaluation: Evaluation, table: SuspectTable) -> Iterable[Match]:
-    second_pass, flows = signature.second_pass, evaluation.flows
-    results = evaluation.results
-    columns = [(name, result.state[flows].tolist()) for name, result in results.items()]
+def _claimed(signature: Signature, evaluation: Evaluation, table: SuspectTable) -> Ints:
+    """The rows that the matches of one signature claim, ascending."""
+    return _rows_of(evaluation, [c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets) and not c.shared], table)
+
+
+def _rows_of(evaluation: Evaluation, names: list[str], table: SuspectTable) -> Ints:
+    """The rows of these clauses in the flows that match, without the client's; ascending."""
+    pieces = [evaluation.results[name].rows for name in names if len(evaluation.results[name].rows)]
+    if not pieces:
+        return NOTHING
+    rows = pieces[0] if len(pieces) == 1 else np.unique(np.concatenate(pieces))
+    rows = rows[np.not_equal(table.origin[rows], CLIENT)]
+    flow, flows = table.flow[rows], evaluation.flows
+    at = np.minimum(np.searchsorted(flows, flow), len(flows) - 1)
+    kept: Ints = rows[flows[at] == flow]
+    return kept
+
+
+def _supporting(signature: Signature, evaluation: Evaluation, table: SuspectTable, place: int) -> list[tuple[int, tuple[int, ...]]]:
+    """Of each match the rows of its support, where it has any. place: where the first match will stand"""
+    rows = _rows_of(evaluation, [c.name for c in signature.support if isinstance(c, Packets)], table)
+    return [(place + i, own) for i, own in enumerate(_by_flow(rows, None, evaluation.flows, table)) if own] if len(rows) else []
+
+
+def _matches(signature: Signature, evaluation: Evaluation, claimed: Ints, table: SuspectTable) -> list[Match]:
+    second_pass, flows, results = signature.second_pass, evaluation.flows, evaluation.results
+    names = list(results)
+    columns = [result.state.tolist() for result in results.values()]
     alike: dict[tuple[int, ...], dict[str, ClauseState]] = {}  # flows without packets of their own often fare alike; they share one dict
     if not any(len(result.rows) for result in results.values()):
-        for flow, *states in zip(flows.tolist(), *(states for _, states in columns), strict=True):
+        found = []
+        for flow, *states in zip(flows.tolist(), *columns, strict=True):
             key = tuple(states)
             if key not in alike:
-                alike[key] = {name: ClauseState(_STATES[state]) for (name, _), state in zip(columns, states, strict=True)}
-            yield Match(signature.id, flow, alike[key], (), (), signature, second_pass)
-        return
-    packets = {name: _by_flow(result.rows, table.number, flows, table) for name, result in results.items() if len(result.rows)}
-    claiming = {c.name for c in (*signature.expect, *signature.any_of) if isinstance(c, Packets) and not c.shared}
-    claimed = np.unique(np.concatenate([np.empty(0, np.int64), *(result.rows for name, result in results.items() if name in claiming)]))
-    claimed = claimed[table.origin[claimed] != CLIENT]
+                alike[key] = dict(zip(names, [WITHOUT_PACKETS[state] for state in states], strict=True))
+            found.append(Match(signature.id, flow, alike[key], (), (), signature, second_pass))
+        return found
+    clauses = []
+    for states, result in zip(columns, results.values(), strict=True):
+        if len(result.rows):
+            packets = _by_flow(result.rows, table.number, flows, table)
+            clauses.append([ClauseState(_STATES[state], own) if own else WITHOUT_PACKETS[state] for state, own in zip(states, packets, strict=True)])
+        else:
+            clauses.append([WITHOUT_PACKETS[state] for state in states])
     rows, numbers = _by_flow(claimed, None, flows, table), _by_flow(claimed, table.number, flows, table)
-    nothing: tuple[int, ...] = ()
-    for position, flow in enumerate(flows.tolist()):
-        clauses = {
-            name: ClauseState(_STATES[states[position]], packets[name][position] if name in packets else nothing) for name, states in columns
-        }
-        yield Match(signature.id, flow, clauses, numbers[position], rows[position], signature, second_pass)
+    return [
+        Match(signature.id, flow, dict(zip(names, states, strict=True)), own, places, signature, second_pass)
+        for flow, own, places, states in zip(flows.tolist(), numbers, rows, zip(*clauses, strict=True), strict=True)
+    ]
 
 
 def _by_flow(rows: Ints, column: Ints | None, flows: Ints, table: SuspectTable) -> list[tuple[int, ...]]:
     """Of each of these flows its rows among those given (ascending), or what a column holds there."""
     values = (rows if column is None else column[rows]).tolist()
-    begin, end = (np.searchsorted(table.flow[rows], flows, side).tolist() for side in ("left", "right"))
+    flow = table.flow[rows]
+    begin, end = (np.searchsorted(flow, flows, side).tolist() for side in ("left", "right"))
     return [tuple(values[a:b]) for a, b in zip(begin, end, strict=True)]
 
 
-def _claiming(match: Match, rows: Iterable[int], table: SuspectTable) -> Match:
-    claimed = sorted(rows)
-    return replace(match, rows=tuple(claimed), packets=tuple(table.number[claimed].tolist()) if claimed else ())
-
-
-def _with_support(match: Match, table: SuspectTable, free: Bools, waited_for: Bools) -> Match:
-    """The match with those packets of its support that are still free, which it takes."""
-    wanted = {n for c in match.definition.support if isinstance(c, Packets) for n in match.clauses[c.name].packets}
-    if match.pending or not wanted:
-        return match
-    begin, end = np.searchsorted(table.flow, (match.flow, match.flow + 1)).tolist()
-    more = [row for row in range(begin, end) if free[row] and not waited_for[row] and table.origin[row] != CLIENT and int(table.number[row]) in wanted]
-    free[more] = False
-    return _claiming(match, {*match.rows, *more}, table) if more else match
+def _give_support(found: list[Match], supported: list[tuple[int, tuple[int, ...]]], table: SuspectTable, free: Bools, waited_for: Bools) -> None:
+    """Give each match those packets of its support that are still free."""
+    for place, rows in supported:
+        more = [row for row in rows if free[row] and not waited_for[row]]
+        if more:
+            free[more] = False
+            match = found[place]
+            claimed = sorted({*match.rows, *more})
+            numbers = tuple(table.number[claimed].tolist())
+            found[place] = Match(match.signature, match.flow, match.clauses, numbers, tuple(claimed), match.definition, match.pending)
 
 
 def unclaimed(table: SuspectTable, matches: Iterable[Match]) -> Bools:

@@ -12,7 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES
+from dpiprobe.signature.asked import Asked, asked_by
 from dpiprobe.signature.clause import (
+    Across,
     Clause,
     Compare,
     Control,
@@ -90,9 +92,22 @@ class Signature:
         return any(needs_context(c) for c in self.clauses)
 
     @cached_property
+    def looks_across(self) -> bool:
+        """A clause of it compares all flows of a name that it matches."""
+        return any(isinstance(c, Across) for c in self.clauses)
+
+    @cached_property
     def needs_both_ends(self) -> bool:
         """It can only match where a second capture holds the flow as well."""
         return any(isinstance(c, SeenAt) and c.needs_both for c in self.expect)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """What it asks of packets and flows, in numbers of this process."""
+        return asked_by(self.trigger, self.trigger.kinds, self.clauses)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "asked"}  # its numbers mean nothing in another process
 
     @cached_property
     def distinctive_fields(self) -> tuple[str, ...]:

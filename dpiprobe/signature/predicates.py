@@ -1,27 +1,92 @@
-"""Predicates over the whole suspect table, each judged once however many signatures ask it.
+"""What clauses ask of a suspect table, each question answered once however many signatures ask it.
 
 Rules of this file:
 - Three values: a row passes, may pass (a feature it was asked for is unknown there), or fails.
-- Masks are cached by (feature, test); tests are frozen data, so equal questions of different signatures are one question.
+- Rows are divided by what all predicates of a clause share: the trigger's kind, origin and flags (`Rows`). Columns are worked out for such rows
+  alone, and only where a row is left.
+- Answers are kept by the numbers of `asked.py`.
 - Payloads are compared and searched last, and only in rows that passed all else; each row at most once for each pattern.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.observe.table import SuspectTable, Values
-from dpiprobe.signature.clause import Packets, Predicate
+from dpiprobe.observe.table import Part, SuspectTable, Values
+from dpiprobe.signature.asked import Base, Numbered, Selection
+from dpiprobe.signature.clause import Predicate
+from dpiprobe.signature.model import Trigger
 from dpiprobe.signature.values import Test
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN
 
 Bools = npt.NDArray[np.bool_]
-Answer = tuple[Bools, Bools]
-"""(passes, may pass)"""
+Ints = npt.NDArray[np.int64]
+Answer = tuple[Bools, Bools | None]
+"""(passes, may pass); None where nothing may"""
 
 FOUR_FLAGS = SYN | FIN | RST | ACK
 """`flags: RA` speaks of these four alone: PSH, URG and the congestion bits differ between stacks for no reason (RFC 9293 section 3.1)."""
+
+NOTHING = np.empty(0, np.int64)
+
+
+class Rows:
+    """Rows of the table (ascending) that share trigger, origin and flags, and what was asked of them. Answers are masks over these rows."""
+
+    def __init__(self, table: SuspectTable, rows: Ints) -> None:
+        self.rows = rows
+        self.flow: Ints = table.flow[rows]
+        self._table = table
+        self._part: Part | None = None
+        self._values: dict[str, Values] = {}
+        self._answers: dict[int, Answer] = {}
+        self._searched: dict[int, tuple[Bools, Bools]] = {}
+        self._payloads: tuple[Ints, npt.NDArray[Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def time(self) -> Ints:
+        """ns"""
+        return self._table.time[self.rows]
+
+    def values(self, feature: str) -> Values:
+        """A packet feature over these rows."""
+        if feature not in self._values:
+            self._part = self._part or self._table.part(self.rows)
+            self._values[feature] = self._part.feature(feature)
+        return self._values[feature]
+
+    def answer(self, number: int, predicate: Predicate) -> Answer:
+        """A predicate on a column."""
+        if number not in self._answers:
+            self._answers[number] = _answer(self.values(predicate.feature), predicate.test)
+        return self._answers[number]
+
+    def search(self, number: int, predicate: Predicate, wanted: Ints) -> tuple[Bools, Bools]:
+        """A predicate on payloads: where it is known to hold, of the rows at these places; and where it can be judged at all."""
+        values, test = self.values(predicate.feature), predicate.test
+        if number not in self._searched:
+            self._searched[number] = np.zeros(len(self.rows), np.bool_), np.zeros(len(self.rows), np.bool_)
+        passes, searched = self._searched[number]
+        new = wanted[values.known[wanted] & ~searched[wanted]]
+        if len(new):
+            searched[new] = True
+            passes[new] = test.negated
+            near = new[_fits(values.data, new, test)]
+            if len(near):
+                passes[near] = test.mask(self._payloads_at(values.data, near))
+        return passes, values.known
+
+    def _payloads_at(self, data: Any, places: Ints) -> npt.NDArray[Any]:
+        """Payloads; those asked for last are kept, since signatures that differ in a text alone ask for the same ones."""
+        if self._payloads is None or not np.array_equal(self._payloads[0], places):
+            self._payloads = places, data[places]
+        return self._payloads[1]
 
 
 class Questions:
@@ -30,90 +95,179 @@ class Questions:
     def __init__(self, table: SuspectTable) -> None:
         self.table = table
         self.rows = len(table.flow)
-        self._flags = np.maximum(table.flags, 0)  # UDP has none
-        self._rows: dict[tuple[str, Test], Answer] = {}
-        self._searched: dict[tuple[str, Test], Bools] = {}
-        self._flows: dict[tuple[str, Test], Answer] = {}
-        self._selections: dict[tuple[object, ...], Answer] = {}
+        self._flows: dict[int, Answer] = {}
+        self._triggered: dict[int, tuple[Bools, Ints]] = {}
+        self._kinds: dict[tuple[int, ...], Bools] = {}
+        self._origins: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Ints, Ints]] = {}
+        self._bases: dict[Base, Rows] = {}
+        self._held: dict[int, Ints] = {}
+        self._selections: dict[int, tuple[Ints, Ints]] = {}
+        self._waited: Ints | None = None
 
-    def values(self, feature: str) -> Values:
-        """The column itself."""
-        return self.table.feature(feature)
+    def triggered(self, number: int, trigger: Trigger) -> tuple[Bools, Ints]:
+        """Flows that carry the trigger, its conditions included, as mask and as indices; a condition that cannot be seen is not met."""
+        if number not in self._triggered:
+            mask = self._of_kinds(trigger.kinds)
+            for predicate in trigger.conditions:
+                mask = mask & _answer(self.table.flow_feature(predicate.feature), predicate.test)[0]
+            if trigger.tcp_options is not None:
+                mask = mask & self._with_options(trigger.tcp_options)
+            self._triggered[number] = mask, np.flatnonzero(mask)
+        return self._triggered[number]
 
-    def of_rows(self, predicate: Predicate, wanted: Bools | None = None) -> Answer:
-        """A packet feature over the rows; a test of payloads only says something of the rows `wanted`."""
-        key = (predicate.feature, predicate.test)
-        if predicate.test.how != "in":
-            return self._of_payloads(key, np.ones(self.rows, np.bool_) if wanted is None else wanted)
-        if key not in self._rows:
-            self._rows[key] = _answer(self.table.feature(predicate.feature), predicate.test)
-        return self._rows[key]
+    def _of_kinds(self, kinds: tuple[int, ...]) -> Bools:
+        if kinds not in self._kinds:
+            mask = np.zeros(self.table.flow_count, np.bool_)
+            for kind in kinds:
+                mask |= self.table.trigger_kind == kind
+            self._kinds[kinds] = mask
+        return self._kinds[kinds]
 
-    def _of_payloads(self, key: tuple[str, Test], wanted: Bools) -> Answer:
-        values, test = self.table.feature(key[0]), key[1]
-        if key not in self._rows:
-            self._rows[key] = np.zeros(self.rows, np.bool_), ~values.known
-            self._searched[key] = np.zeros(self.rows, np.bool_)
-        passes, searched = self._rows[key][0], self._searched[key]
-        new = np.flatnonzero(wanted & values.known & ~searched)
-        if len(new):
-            passes[new] = test.mask(values.data[new])
-            searched[new] = True
-        return self._rows[key]
+    def _with_options(self, word: str) -> Bools:
+        # the table shows this where it can tell (an attribute beside the vocabulary, since it speaks of the trigger, not of a suspect)
+        from dpiprobe.observe.vocabulary import PACKET_FEATURES
 
-    def of_flows(self, predicate: Predicate) -> Answer:
-        """A flow feature over the flows."""
-        key = (predicate.feature, predicate.test)
-        if key not in self._flows:
-            self._flows[key] = _answer(self.table.flow_feature(predicate.feature), predicate.test)
-        return self._flows[key]
+        options = getattr(self.table, "trigger_options", None)
+        if options is None:
+            return np.zeros(self.table.flow_count, np.bool_)
+        return np.asarray(options.known & (options.data == PACKET_FEATURES["options"].choices.index(word)), np.bool_)
 
-    def flows_where(self, predicates: tuple[Predicate, ...]) -> Answer:
+    def flows_where(self, predicates: Numbered) -> Answer:
         """Flows for which all hold."""
-        passes = np.ones(self.table.flow_count, np.bool_)
-        possible = np.ones(self.table.flow_count, np.bool_)
-        for predicate in predicates:
-            yes, maybe = self.of_flows(predicate)
-            passes = passes & yes
-            possible &= yes | maybe
-        return passes, possible & ~passes
+        passes = possible = None
+        for number, predicate in predicates:
+            if number not in self._flows:
+                self._flows[number] = _answer(self.table.flow_feature(predicate.feature), predicate.test)
+            passes, possible = _both(passes, possible, self._flows[number])
+        if passes is None:
+            return np.ones(self.table.flow_count, np.bool_), None
+        return passes, possible & ~passes if possible is not None else None
 
-    def selection(self, clause: Packets, *, only_held: bool = False) -> Answer:
-        """Rows that the clause's predicates select, wherever they stand; a row whose grouping key is unknown may pass.
+    def base(self, base: Base) -> Rows:
+        """The rows of these triggers, origins and flags."""
+        if base not in self._bases:
+            kinds, origins, exact, some, lacks, reached = base
+            rows, flags = self._of_origins(kinds, origins)
+            mask: Bools | None = None
+            if exact is not None:
+                mask = (flags >= 0) & ((flags & FOUR_FLAGS) == exact)
+            if some:
+                part = (flags >= 0) & ((flags & some) != 0)  # UDP has no flags: none of them, and it lacks all
+                mask = part if mask is None else mask & part
+            if lacks:
+                part = (flags < 0) | ((flags & lacks) == 0)
+                mask = part if mask is None else mask & part
+            if reached is not None:
+                part = self.table.reaches_server[rows] == reached
+                mask = part if mask is None else mask & part
+            self._bases[base] = Rows(self.table, rows if mask is None else rows[mask])
+        return self._bases[base]
 
-        only_held: nobody asks whether a clause that is not held is failed or not visible (an `expect` must hold); payloads are then not searched
-        in rows that may pass at most
-        """
-        key = (only_held, clause.origins, clause.exact, clause.some, clause.lacks, clause.reached_server, clause.predicates, clause.same)
-        if key not in self._selections:
-            self._selections[key] = self._select(clause, only_held)
-        return self._selections[key]
+    def _of_origins(self, kinds: tuple[int, ...], origins: tuple[int, ...]) -> tuple[Ints, Ints]:
+        key = kinds, origins
+        if key not in self._origins:
+            table = self.table
+            mask = np.zeros(self.rows, np.bool_)
+            for origin in origins:
+                mask |= table.origin == origin
+            rows = np.flatnonzero(mask)
+            rows = rows[self._of_kinds(kinds)[table.flow[rows]]]
+            self._origins[key] = rows, table.flags[rows]
+        return self._origins[key]
 
-    def _select(self, clause: Packets, only_held: bool) -> Answer:
-        table = self.table
-        possible = np.zeros(self.rows, np.bool_)
-        for origin in clause.origins:
-            possible |= table.origin == origin
-        if clause.exact is not None:
-            possible &= ((self._flags & FOUR_FLAGS) == clause.exact) & (table.flags >= 0)
-        if clause.some:
-            possible &= (self._flags & clause.some) != 0
-        if clause.lacks:
-            possible &= (self._flags & clause.lacks) == 0
-        if clause.reached_server is not None:
-            possible &= table.reaches_server == clause.reached_server
-        passes = possible.copy()
-        for predicate in sorted(clause.predicates, key=lambda predicate: predicate.test.how != "in"):
-            wanted = passes if only_held else possible
-            if not wanted.any():
+    def held(self, selection: Selection) -> Ints:
+        """Rows (places in their base) that the clause's predicates select, wherever they stand."""
+        if selection.number not in self._held:
+            self._held[selection.number] = self._hold(self.base(selection.base), selection)
+        return self._held[selection.number]
+
+    def _hold(self, base: Rows, selection: Selection) -> Ints:
+        if not len(base):
+            return NOTHING
+        passes: Bools | None = None
+        for number, predicate in selection.plain:
+            yes = base.answer(number, predicate)[0]
+            passes = yes if passes is None else passes & yes
+            if not passes.any():
+                return NOTHING
+        for feature in selection.same:
+            known = base.values(feature).known
+            passes = known if passes is None else passes & known
+        places = np.flatnonzero(passes) if passes is not None else np.arange(len(base))
+        for number, predicate in selection.texts:
+            if not len(places):
                 break
-            yes, maybe = self.of_rows(predicate, wanted)
-            passes &= yes
-            possible &= yes | maybe
-        for feature in clause.same:
-            passes &= table.feature(feature).known
-        return passes, possible & ~passes
+            places = places[base.search(number, predicate, places)[0][places]]
+        return places
+
+    def selection(self, selection: Selection) -> tuple[Ints, Ints]:
+        """Rows (places in their base) that the predicates select, and those that they may select: a feature that could decide it, or a grouping key,
+        is unknown there."""
+        if selection.number not in self._selections:
+            self._selections[selection.number] = self._select(self.base(selection.base), selection)
+        return self._selections[selection.number]
+
+    def _select(self, base: Rows, selection: Selection) -> tuple[Ints, Ints]:
+        passes = possible = None
+        for number, predicate in selection.plain if len(base) else ():
+            passes, possible = _both(passes, possible, base.answer(number, predicate))
+            if not (passes if possible is None else possible).any():
+                return NOTHING, NOTHING
+        if not len(base):
+            return NOTHING, NOTHING
+        if passes is None:
+            passes = np.ones(len(base), np.bool_)
+        for number, predicate in selection.texts:
+            wanted = np.flatnonzero(passes if possible is None else possible)
+            yes, known = base.search(number, predicate, wanted)
+            asked = np.zeros(len(base), np.bool_)
+            asked[wanted] = True
+            possible = asked & (yes | ~known)
+            passes = passes & yes
+        for feature in selection.same:
+            known = base.values(feature).known
+            if not known.all():
+                possible = passes if possible is None else possible
+                passes = passes & known
+        return np.flatnonzero(passes), np.flatnonzero(possible & ~passes) if possible is not None else NOTHING
+
+    @property
+    def waited(self) -> Ints:
+        """Per flow the longest delay of its suspects, 0 where none has one."""
+        if self._waited is None:
+            delay = self.table.feature("delay")
+            self._waited = np.zeros(self.table.flow_count, np.int64)
+            np.maximum.at(self._waited, self.table.flow[delay.known], delay.data[delay.known])
+        return self._waited
+
+
+def _both(passes: Bools | None, possible: Bools | None, answer: Answer) -> tuple[Bools, Bools | None]:
+    """What passes, and what passes or may, once this was asked as well. None for `possible` where all is known."""
+    yes, maybe = answer
+    if maybe is not None:
+        other = yes | maybe
+        possible = other if passes is None else other & (passes if possible is None else possible)
+    elif possible is not None:
+        possible = possible & yes
+    return (yes if passes is None else passes & yes), possible
 
 
 def _answer(values: Values, test: Test) -> Answer:
-    return test.mask(values.data) & values.known, ~values.known
+    yes = test.mask(values.data)
+    if values.known.all():
+        return yes, None
+    return yes & values.known, ~values.known
+
+
+def _fits(data: Any, places: Ints, test: Test) -> Bools:
+    """Whether a payload is long enough for a pattern, or as long as one; all where the payloads do not tell."""
+    sizes = getattr(data, "sizes", None)
+    if sizes is None:
+        return np.ones(len(places), np.bool_)
+    long = sizes(places)
+    if test.how == "text":
+        return np.asarray(long >= min(map(len, test.patterns)), np.bool_)
+    fits = np.zeros(len(places), np.bool_)
+    for pattern in test.patterns:
+        fits |= long == len(pattern)
+    return fits

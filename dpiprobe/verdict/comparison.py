@@ -27,6 +27,7 @@ from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.vantage import vantage
 
 Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 
 CERTIFICATE = "certificate"
@@ -37,7 +38,7 @@ def screen(observed: Observed, controls: Controls) -> Screen:
     states = np.array([controls.state(f) for f in range(len(observed.flows))], np.str_)
     visible: list[Bools] = []
 
-    def possible(signature: Signature) -> Bools | None:
+    def possible(signature: Signature, waiting: Ints) -> Bools | None:
         mask: Bools | None = None
         for clause in signature.expect:
             if isinstance(clause, Control):
@@ -50,7 +51,7 @@ def screen(observed: Observed, controls: Controls) -> Screen:
             else:
                 continue
             mask = part if mask is None else mask & part
-        return mask
+        return mask[waiting] if mask is not None else None
 
     return possible
 

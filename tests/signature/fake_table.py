@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.observe.table import ORIGINS, Values
 from dpiprobe.observe.vocabulary import FLOW_FEATURES, PACKET_FEATURES, Feature
@@ -44,8 +45,22 @@ class FakeTable:
     def feature(self, name: str) -> Values:
         return column(PACKET_FEATURES[name], [r.get(name) for r in self._rows])
 
+    def part(self, rows: npt.NDArray[np.int64]) -> FakePart:
+        return FakePart(self, rows)
+
     def flow_feature(self, name: str) -> Values:
         return column(FLOW_FEATURES[name], [f.get(name) for f in self._flows])
+
+
+class FakePart:
+    """Implements observe.table.Part."""
+
+    def __init__(self, table: FakeTable, rows: npt.NDArray[np.int64]) -> None:
+        self._table, self._rows = table, rows
+
+    def feature(self, name: str) -> Values:
+        values = self._table.feature(name)
+        return Values(values.data[self._rows], values.known[self._rows])
 
 
 def table(*rows: dict[str, Any], flows: Sequence[dict[str, Any]] | None = None) -> FakeTable:

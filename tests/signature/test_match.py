@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -316,3 +317,9 @@ def test_no_packet_is_claimed_twice(rows: list[dict[str, Any]]) -> None:
 def test_tests_are_hashable_so_that_equal_questions_are_asked_once() -> None:
     assert hash(number_test("2 to 4")) == hash(number_test("2 to 4"))
     assert dataclasses.is_dataclass(read_value(0, PACKET_FEATURES["window"])) and np.True_
+
+
+def test_numbers_of_questions_stay_in_their_process() -> None:
+    asked = signature("expect: {a: {from: server, flags: R, ipid: 1}}")
+    assert asked.asked.packets["a"].number == signature("expect: {b: {from: server, flags: R, ipid: 1}}", "other").asked.packets["b"].number
+    assert "asked" in asked.__dict__ and "asked" not in pickle.loads(pickle.dumps(asked)).__dict__

@@ -1,0 +1,78 @@
+"""What a signature asks of packets, numbered so that equal questions of different signatures are one question.
+
+Rules of this file:
+- Numbers are those of this process: a signature keeps what it asks (`Signature.asked`), and forgets it when it is copied or sent elsewhere.
+- Nothing is judged here; `predicates.py` answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dpiprobe.signature.clause import Absent, Clause, Flow, Packets, Predicate
+
+Base: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], int | None, int, int, bool | None]
+"""Kinds of the trigger, then of the packet: origins, exact, some, lacks, reached_server (see `Packets`)."""
+Numbered: TypeAlias = tuple[tuple[int, Predicate], ...]
+
+COSTLY = frozenset({"echoes_timestamps", "repeats"})
+"""Features that look at more than the packet: asked where all else holds."""
+
+_numbers: dict[Hashable, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The packets that a clause selects. plain: predicates on columns, cheap ones first · texts: those on payloads · number: equal for equal ones"""
+
+    base: Base
+    plain: Numbered
+    texts: Numbered
+    same: tuple[str, ...]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that one signature asks: its trigger's number, of each clause about packets (by name) the selection, of each clause about the flow the
+    predicates."""
+
+    trigger: int
+    packets: dict[str, Selection]
+    flows: dict[str, Numbered]
+
+
+def number_of(question: Hashable) -> int:
+    """The same number for equal questions."""
+    return _numbers.setdefault(question, len(_numbers))
+
+
+def numbered(predicates: Iterable[Predicate]) -> Numbered:
+    """Each with its number."""
+    return tuple((number_of(predicate), predicate) for predicate in predicates)
+
+
+def asked_by(trigger: Hashable, kinds: tuple[int, ...], clauses: Iterable[Clause]) -> Asked:
+    """What the clauses of a signature with this trigger ask. `kinds`: of the trigger"""
+    packets: dict[str, Selection] = {}
+    flows: dict[str, Numbered] = {}
+    for clause in clauses:
+        match clause:
+            case Packets():
+                packets[clause.name] = _selection(kinds, clause)
+            case Absent():
+                packets[clause.name] = _selection(kinds, clause.packets)
+            case Flow():
+                flows[clause.name] = numbered(clause.predicates)
+    return Asked(number_of(trigger), packets, flows)
+
+
+def _selection(kinds: tuple[int, ...], clause: Packets) -> Selection:
+    base: Base = tuple(sorted(kinds)), clause.origins, clause.exact, clause.some, clause.lacks, clause.reached_server
+    ordered = sorted(clause.predicates, key=lambda predicate: predicate.feature in COSTLY)
+    plain = numbered(p for p in ordered if p.test.how == "in")
+    texts = numbered(p for p in ordered if p.test.how != "in")
+    key = ("selection", base, tuple(n for n, _ in plain), tuple(n for n, _ in texts), clause.same)
+    return Selection(base, plain, texts, clause.same, number_of(key))
