@@ -33,8 +33,9 @@ def unpack(words: Words, arena: bytes, addresses: list[bytes], read: Callable[[i
     place = column(20) | (words[:, 21].astype(np.int32).astype(np.int64) << 32)
     offset = ends - kept
 
-    def elsewhere(row: int, size: int) -> bytes:
-        return read(int(place[row]), size) if read is not None and place[row] >= 0 else arena[int(offset[row]) : int(ends[row])]
+    def elsewhere(rows: list[int], sizes: list[int]) -> list[bytes]:
+        at = zip(place[rows].tolist(), sizes, offset[rows].tolist(), ends[rows].tolist(), strict=True)
+        return [read(p, n) if read is not None and p >= 0 else arena[a:b] for p, n, a, b in at]
 
     return Packets(
         number=numbers, time=column(2) | (words[:, 3].astype(np.int32).astype(np.int64) << 32), version=kinds & 0xFF, protocol=protocol,

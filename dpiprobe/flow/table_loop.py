@@ -43,8 +43,9 @@ MIX = 1000003
 MASK = (1 << 30) - 1
 TCP, UDP = 6, 17
 INITIAL_SIZE = 1200  # orient.INITIAL_SIZE
-CLIENT_BYTES, LITTLE, HEAD = 16384, 192, 16
-"""Payload bytes of a flow's client that are kept at hand, of small packets, and of all others; the rest is read from the capture when asked for."""
+CLIENT_BYTES, LITTLE, HEAD, ANSWER = 16384, 192, 16, 256
+"""Payload bytes of a flow's client that are kept at hand, of small packets, and of all others; the rest is read from the capture when asked for.
+Of a server's that begin with a ServerHello as many as show what comes behind it, up to ANSWER; it is asked of every flow that worked."""
 
 
 @jit
@@ -243,6 +244,10 @@ def track(
             flows[here + SIZES] += captured << 16
         else:
             kept[row] = HEAD
+            if not mine and protocol == TCP and int(buf[at]) == 0x16 and int(buf[at + 1]) == 3 and int(buf[at + 5]) == 2:
+                answer = 6 + skim.two(buf, at + 3)
+                if answer <= ANSWER:
+                    kept[row] = max(HEAD, min(answer, captured))
         laid[row] = sides >> BUCKET
         edges[(sides >> BUCKET) + 1] += 1
         sizes[(sides >> BUCKET) + 1] += kept[row]

@@ -251,12 +251,7 @@ class Payloads:
         if not rows.ndim:
             return packets.payload(int(rows))
         out = np.empty(len(rows), object)
-        if packets.kept is None:
-            begin = packets.payload_offset[rows]
-            ends, arena = begin + packets.payload_captured[rows], packets.arena
-            out[:] = [arena[a:b] for a, b in zip(begin.tolist(), ends.tolist(), strict=True)]
-        else:
-            out[:] = [packets.payload(row) for row in rows.tolist()]
+        out[:] = packets.payloads(rows)
         return out
 
 

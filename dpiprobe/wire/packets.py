@@ -66,7 +66,8 @@ class Packets:
     ts_value, ts_echo, mss, window_scale: option values or -1 · tcp_header_length: bytes
     payload_length: bytes by IP's length · payload_offset, payload_captured: where in `arena`, and how many bytes the capture holds
     icmp_type, icmp_code · quote: row in `quotes` or -1
-    kept, elsewhere: in a large capture the arena holds only so many bytes of each payload, at least its first six; `elsewhere` reads all of one
+    kept, elsewhere: in a large capture the arena holds only so many bytes of each payload, at least its first six; `elsewhere` reads all of some
+    (rows, sizes)
     """
 
     number: Column
@@ -104,7 +105,7 @@ class Packets:
     arena: bytes = b""
     quotes: Quotes = field(default_factory=lambda: empty_quotes())  # noqa: PLW0108
     kept: Column | None = None
-    elsewhere: Callable[[int, int], bytes] | None = None
+    elsewhere: Callable[[list[int], list[int]], list[bytes]] | None = None
 
     def __len__(self) -> int:
         return len(self.number)
@@ -114,8 +115,18 @@ class Packets:
         start = int(self.payload_offset[row])
         size = int(self.payload_captured[row])
         if self.kept is not None and self.elsewhere is not None and self.kept[row] < size:
-            return self.elsewhere(row, size)
+            return self.elsewhere([int(row)], [size])[0]
         return self.arena[start : start + size]
+
+    def payloads(self, rows: Column) -> list[bytes]:
+        """The same of several, in their order."""
+        sizes, starts, arena = self.payload_captured[rows], self.payload_offset[rows], self.arena
+        out = [arena[a:b] for a, b in zip(starts.tolist(), (starts + sizes).tolist(), strict=True)]
+        if self.kept is not None and self.elsewhere is not None:
+            far = np.flatnonzero(self.kept[rows] < sizes)
+            for i, body in zip(far.tolist(), self.elsewhere(rows[far].tolist(), sizes[far].tolist()), strict=True):
+                out[i] = body
+        return out
 
 
 PACKET_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Packets) if f.name not in ("addresses", "arena", "quotes", "kept", "elsewhere"))
