@@ -27,9 +27,7 @@ class Suspects:
     slot: the suspect itself · trigger: nearest preceding copy of the trigger, or of the SYN where none preceded ·
     answered: last packet of the other side before it (no reset) · previous: packet of the same side before it ·
     overlapping: per slot of `flows` · server_rtt: per flow, smallest round trip to that server in ns (-1 unknown) ·
-    had_fin: per row, this side had sent a FIN before · row, flow, origin: of each suspect
-    heads: the first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep
-    more than that at hand (`flow.table_loop.HEAD`).
+    had_fin: per row, this side had sent a FIN before · whole: of a part, whose rows these are, and which · row, flow, origin: of each suspect
     """
 
     flows: Flows
@@ -40,21 +38,30 @@ class Suspects:
     overlapping: Bools
     server_rtt: Ints
     had_fin: Bools
+    whole: tuple[Suspects, Ints] | None = None
     row: Ints = field(init=False)
     flow: Ints = field(init=False)
     origin: Ints = field(init=False)
-    heads: npt.NDArray[np.uint8] = field(init=False)
+    _heads: npt.NDArray[np.uint8] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         flows = self.flows
         self.row, self.flow, self.origin = flows.row[self.slot], flows.flow[self.slot], flows.origin[self.slot]
-        self.heads = _heads(flows.packets, self.row)
+
+    @property
+    def heads(self) -> npt.NDArray[np.uint8]:
+        """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep
+        more than that at hand (`flow.table_loop.HEAD`)."""
+        if self._heads is None:
+            self._heads = self.whole[0].heads[self.whole[1]] if self.whole is not None else _heads(self.flows.packets, self.row)
+        return self._heads
 
     def part(self, rows: Ints) -> Suspects:
         """Some of these rows."""
         return Suspects(
-            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.overlapping, self.server_rtt, self.had_fin[rows]
-        )
+            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.overlapping, self.server_rtt,
+            self.had_fin[rows], (self, rows),
+        )  # fmt: skip
 
     def of(self, column: Ints) -> Ints:
         """A packet column over the suspect rows."""
@@ -275,12 +282,15 @@ HEAD = 12
 def _heads(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
     out = np.zeros((len(row), HEAD), np.uint8)
     captured = packets.payload_captured[row]
-    there = np.flatnonzero(captured > 0)
-    arena = np.frombuffer(packets.arena, np.uint8)
-    if len(there):
+    arena, begin = np.frombuffer(packets.arena, np.uint8), packets.payload_offset[row]
+    long = np.flatnonzero(captured >= HEAD)
+    if len(long):
+        out[long] = np.lib.stride_tricks.sliding_window_view(arena, HEAD)[begin[long]]
+    short = np.flatnonzero((captured > 0) & (captured < HEAD))
+    if len(short):
         place = np.arange(HEAD)
-        at = np.minimum(packets.payload_offset[row[there]][:, None] + place, len(arena) - 1)
-        out[there] = np.where(place < captured[there][:, None], arena[at], 0)
+        at = np.minimum(begin[short][:, None] + place, len(arena) - 1)
+        out[short] = np.where(place < captured[short][:, None], arena[at], 0)
     return out
 
 
@@ -370,7 +380,9 @@ def echoes_timestamps(s: Suspects) -> Values:
     """A forger on the path can copy a value too; but one that answers the trigger with the value of an earlier segment copies badly."""
     flows, packets = s.flows, s.flows.packets
     echo, sent = s.of(packets.ts_echo), packets.ts_value[flows.row]
-    said = np.flatnonzero((sent >= 0) & ((flows.origin == CLIENT) | (flows.origin == SERVER)))
+    asked = np.zeros(len(flows), bool)
+    asked[s.flow[echo >= 0]] = True
+    said = np.flatnonzero((sent >= 0) & ((flows.origin == CLIENT) | (flows.origin == SERVER)) & asked[flows.flow])
     keys, first = np.unique((flows.flow[said] * 2 + (flows.origin[said] == CLIENT) << 32) | sent[said], return_index=True)
     if not len(keys):
         return Values(np.zeros(len(s.slot), bool), _tcp(s))

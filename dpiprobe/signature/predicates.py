@@ -103,6 +103,7 @@ class Questions:
         self._held: dict[int, Ints] = {}
         self._selections: dict[int, tuple[Ints, Ints]] = {}
         self._waited: Ints | None = None
+        self._present = frozenset(np.unique(table.trigger_kind).tolist())
 
     def triggered(self, number: int, trigger: Trigger) -> tuple[Bools, Ints]:
         """Flows that carry the trigger, its conditions included, as mask and as indices; a condition that cannot be seen is not met."""
@@ -147,6 +148,10 @@ class Questions:
         """The rows of these triggers, origins and flags."""
         if base not in self._bases:
             kinds, origins, exact, some, lacks, reached = base
+            here = tuple(kind for kind in kinds if kind in self._present)
+            if here != kinds:  # the same rows as without the kinds that no flow has
+                self._bases[base] = self.base((here, origins, exact, some, lacks, reached))
+                return self._bases[base]
             rows, flags = self._of_origins(kinds, origins)
             mask: Bools | None = None
             if exact is not None:
