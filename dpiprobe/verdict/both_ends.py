@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, QUIC_INITIAL, SERVER, UNKNOWN
 from dpiprobe.observe.build import Observed
-from dpiprobe.verdict.evidence import content_technique
+from dpiprobe.verdict.contents import content_technique
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import UNACKED_COPIES, UNACKED_SPAN
 from dpiprobe.verdict.quic import copies_of_the_hello

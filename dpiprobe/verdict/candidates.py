@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import SERVER
-from dpiprobe.flow.segments import count_where, max_where, min_where
+from dpiprobe.flow.segments import max_where, min_where
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.verdict.evidence import EARLY_FRACTION, EARLY_SAMPLES, LEAST_ROUND_TRIP
-from dpiprobe.verdict.timestamps import timestamps_of
-from dpiprobe.wire.packets import FIN, RST
+from dpiprobe.verdict.early import EARLY_FRACTION, EARLY_SAMPLES, LEAST_ROUND_TRIP
+from dpiprobe.wire.packets import RST
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -30,36 +29,10 @@ class Candidates:
         self._observed, self._samples = observed, samples
         self._flows, self._columns = observed.flows, columns_of(observed)
 
-    def rules(self) -> dict[str, list[bool]]:
-        """By the name of the rule."""
-        masks = {
-            "early_arrivals": self.early_arrivals, "answers_after_reset": self.answers_after_reset, "impossible_sequences": self.impossible_sequences,
-            "missing_timestamps": self.missing_timestamps, "conflicting_data": self.conflicting_data, "prohibitions": self.prohibitions,
-            "early_refusals": self.early_refusals,
-        }  # fmt: skip
-        return {name: mask.tolist() for name, mask in masks.items()}
-
     def _within(self, anchor: Ints) -> Bools:
         """Per slot: it came so soon after its flow's anchor that no round trip lies between."""
         since = self._columns.time - self._columns.when(anchor)[self._flows.flow]
         return np.asarray(since <= (EARLY_FRACTION * self._observed.server_rtt)[self._flows.flow], np.bool_)
-
-    @cached_property
-    def early_arrivals(self) -> Bools:
-        """Something of the server within half a round trip of the hello."""
-        flows, columns = self._flows, self._columns
-        slot = np.arange(len(flows.row))
-        speaks = columns.server_word & ((columns.length > 0) | ((columns.flags & FIN) != 0)) & (slot > flows.hello[flows.flow])
-        known = (self._observed.server_rtt > 0) & (flows.hello >= 0)
-        return columns.slots_where((speaks | columns.server_reset) & known[flows.flow] & self._within(flows.hello))
-
-    @cached_property
-    def answers_after_reset(self) -> Bools:
-        """Payload of the server behind a reset."""
-        flows, columns = self._flows, self._columns
-        first = columns.first(columns.server_reset)
-        behind = (first[flows.flow] >= 0) & (np.arange(len(flows.row)) > first[flows.flow])
-        return (flows.hello >= 0) & columns.slots_where(columns.server_word & (columns.length > 0) & behind)
 
     @cached_property
     def impossible_sequences(self) -> Bools:
@@ -68,18 +41,6 @@ class Candidates:
         seq = flows.packets.seq[flows.row]
         least, most = (f(columns.server_reset, seq, flows.flow, columns.count, -1) for f in (min_where, max_where))
         return np.asarray((least != most) & (flows.syn_ack >= 0), np.bool_)
-
-    @cached_property
-    def missing_timestamps(self) -> Bools:
-        """Payload or a close without timestamps, where they were negotiated."""
-        return timestamps_of(self._observed).missing
-
-    @cached_property
-    def conflicting_data(self) -> Bools:
-        """Two packets that overlap with different bytes."""
-        flows = self._flows
-        twice = (flows.origin == SERVER) & (flows.duplicate == 0) & self._observed.suspects.overlapping
-        return np.asarray((count_where(twice, flows.flow, len(flows)) >= 2) & (flows.hello >= 0), np.bool_)
 
     @cached_property
     def prohibitions(self) -> Bools:

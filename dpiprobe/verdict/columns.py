@@ -80,6 +80,18 @@ class Columns:
         return np.asarray(np.isin(self.flows.origin, (SERVER, STRAY)) & self._own & ((self.flags & RST) != 0), np.bool_)
 
     @cached_property
+    def standing_reset(self) -> Bools:
+        """Per slot: a reset of `server_reset` that is not plainly the consequence of a close, of either side, before it."""
+        flows = self.flows
+        out = np.zeros(len(flows.row), np.bool_)
+        at = np.flatnonzero(self.server_reset)
+        flow, closed = flows.flow[at], np.zeros(len(at), np.bool_)
+        for end in (self.closed_by_us, flows.server_fin, flows.client_rst, flows.client_fin) if len(at) else ():
+            closed |= (end[flow] >= 0) & (end[flow] < at)
+        out[at[~closed]] = True
+        return out
+
+    @cached_property
     def error(self) -> Bools:
         """Per slot: an ICMP error."""
         return np.asarray((self.flows.origin == ICMP_ERROR) & self._own, np.bool_)

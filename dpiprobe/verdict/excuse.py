@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from dpiprobe.flow.flows import QUIC_INITIAL
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.contents import content_technique
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import content_technique, ms, no_socket_reset, stack_would_choose, trigger_word
+from dpiprobe.verdict.evidence import ms, no_socket_reset, stack_would_choose, trigger_word
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView

@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.both_ends import Ends
-from dpiprobe.verdict.candidates import Candidates
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import EARLY_SAMPLES, find
+from dpiprobe.verdict.early import EARLY_SAMPLES
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.expected import Expected, against_expected
+from dpiprobe.verdict.findings import findings_of
 from dpiprobe.verdict.fine import fine, why_fine
 from dpiprobe.verdict.grouping import Groups, grouping_of
 from dpiprobe.verdict.judgements import Judgements
@@ -131,23 +131,20 @@ class Judge:
     def _found(self) -> list[list[Evidence]]:
         """What speaks in each flow alone, and in the captures of both ends."""
         findings: list[list[Evidence]] = [[] for _ in self.outcomes]
-        possible: dict[int, list[str]] = defaultdict(list)
-        for rule, mask in Candidates(self.observed, self.samples).rules().items():
-            for f in np.flatnonzero(mask).tolist():
-                possible[f].append(rule)
-        looked_at = [f for f in sorted({*possible, *self.matches}) if len(self.observed.rows(f))]
-        self.view.expect(sorted({*looked_at, *(f for f, outcome in enumerate(self.outcomes) if outcome.word != "worked")}))
-        for f in looked_at:
-            findings[f] = self._findings(f, possible.get(f, ()))
+        self.view.expect(f for f, outcome in enumerate(self.outcomes) if outcome.word != "worked")
+        for f, found in findings_of(self.observed, self.samples, self.view, self._sheds_timestamps).items():
+            findings[f] = found
+        for f, matches in self.matches.items():
+            if len(self.observed.rows(f)):
+                findings[f] += self._distinctive(matches)
         for f, ends in self.ends.items():
             findings[f] += ends.evidence
         return findings
 
-    def _findings(self, f: int, possible: Collection[str]) -> list[Evidence]:
-        found = find(self.view(f), int(self.samples[f]), possible) if possible else []
-        if any(e.kind == "timestamps-missing" for e in found) and self._sheds_timestamps(f):
-            found = [e for e in found if e.kind != "timestamps-missing"]
-        for match in self.matches.get(f, ()):
+    def _distinctive(self, matches: Sequence[Match]) -> list[Evidence]:
+        """Signatures that say alone that no stack of the server made these packets."""
+        found = []
+        for match in matches:
             definition = match.definition
             if match.generic or match.pending or definition.confidence != "high":
                 continue
