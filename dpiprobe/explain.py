@@ -28,9 +28,9 @@ from dpiprobe.verdict.control import Controls, choose_controls
 from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.judge import Judge
 from dpiprobe.verdict.judgements import Judgements
-from dpiprobe.verdict.names import NameJudgement
+from dpiprobe.verdict.names import NameJudgement, judge_names
 from dpiprobe.verdict.plain_outcomes import outcomes_of
-from dpiprobe.verdict.records import all_records, client_of, group_names, server_of
+from dpiprobe.verdict.records import all_records, client_of, gather_names, server_of
 from dpiprobe.verdict.view import Views
 
 
@@ -55,7 +55,7 @@ class Explanation:
     def names(self) -> list[NameJudgement]:
         """One judgement for each (server, name), in order of the first flow."""
         if self._names is None:
-            self._names = group_names(self.flows, self.judgements, self.controls, self.planned)
+            self._names = judge_names(gather_names(self.flows, self.judgements, self.controls, self.planned))
         return self._names
 
     @property

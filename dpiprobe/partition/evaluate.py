@@ -24,12 +24,14 @@ from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
 from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.grouping import name_of
 from dpiprobe.verdict.model import Judgement
-from dpiprobe.verdict.names import Trials
 from dpiprobe.verdict.records import endpoint, gather_names
+from dpiprobe.verdict.trials import Trials, joined
 
 Ints = npt.NDArray[np.int64]
 Record = dict[str, Any]
 Key = tuple[str, str | None, str]
+TOGETHER = 16
+"""Parts whose trials are joined at once; policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,14 @@ class Said:
     """What a part, or several, had to say.
 
     flow, lines: of each line the flow's number from 0, and the line, in order · verdicts, techniques, signatures: flows by word
-    trials: of each (server, name)
+    trials: of names
     telling: of each (server, name, verdict other than ok) the first flow, from 1, and its line · asked: names that flows asked for, in small letters
     ledger: what this part knows for others, and asked them
     """
 
     flow: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     lines: list[bytes] = field(default_factory=list)
-    trials: dict[tuple[str, str | None], Trials] = field(default_factory=dict)
+    trials: list[Trials] = field(default_factory=list)
     verdicts: Counter[str] = field(default_factory=Counter)
     techniques: Counter[str] = field(default_factory=Counter)
     signatures: Counter[str] = field(default_factory=Counter)
@@ -68,11 +70,9 @@ class Said:
 
     def add(self, other: Said) -> None:
         """Take in what another part said, but for its lines."""
-        for name, trials in other.trials.items():
-            if name in self.trials:
-                self.trials[name].add(trials)
-            else:
-                self.trials[name] = trials
+        self.trials += other.trials
+        if len(self.trials) >= TOGETHER:
+            self.join()
         self.verdicts.update(other.verdicts)
         self.techniques.update(other.techniques)
         self.signatures.update(other.signatures)
@@ -80,6 +80,11 @@ class Said:
         for key, told in other.telling.items():
             if key not in self.telling or told < self.telling[key]:
                 self.telling[key] = told
+
+    def join(self) -> None:
+        """Make one of what was taken in."""
+        if len(self.trials) > 1:
+            self.trials = [joined(self.trials)]
 
 
 def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | None = None) -> Said:
@@ -94,9 +99,11 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
     )  # fmt: skip
     _count(said, explanation, settings)
     _tell(said, explanation, settings)
-    for trials in gather_names(flows, explanation.judgements, explanation.controls, explanation.planned):
-        trials.leads = [(flow, replace(lead, evidence=[], observations=[])) for flow, lead in trials.leads]
-        said.trials[trials.server, trials.server_name] = trials
+    trials = gather_names(flows, explanation.judgements, explanation.controls, explanation.planned)
+    for judgement in trials.judged:
+        if judgement is not None:  # nobody asks for more of those that may speak for a name
+            judgement.evidence, judgement.observations = [], []
+    said.trials = [trials]
     explanation.observed.forget()
     return said
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +31,9 @@ from dpiprobe.report.jsonl import line
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.ledger import Entries
 from dpiprobe.verdict.expected import Expected
-from dpiprobe.verdict.names import NameJudgement, Trials, judge_name
+from dpiprobe.verdict.names import judge_names
 from dpiprobe.verdict.records import capture_record, endpoint, name_record
+from dpiprobe.verdict.trials import joined
 
 LARGE = 24 << 20
 """Bytes of a plain capture from which numba's start of 0.5 s is repaid (our own measurement; some 50,000 packets)."""
@@ -54,7 +55,7 @@ class LargeExplanation:
     def __init__(self, capture: Capture, said: Said, lines: Lines, database: str) -> None:
         self.capture = capture
         self.said = said
-        self.names = _names(said.trials.values())
+        self.names = judge_names(joined(said.trials)) if said.trials else []
         self._lines = lines
         self._database = database
 
@@ -211,7 +212,3 @@ def _in_plan(parts: Parts, plan: Plan | None) -> bool:
     ends = parts.endpoints()
     return any((endpoint(*client), endpoint(*server)) in trials for client, server in ends)
 
-
-def _names(trials: Iterable[Trials]) -> list[NameJudgement]:
-    """One judgement for each (server, name), in order of the first flow."""
-    return sorted((judge_name([one]) for one in trials), key=lambda name: name.flows[0])

@@ -194,6 +194,7 @@ def _work(buckets: Iterator[int], work: Callable[[int], Said], file: IO[bytes]) 
         else:
             answer.certain.add(said)
     file.flush()
+    answer.certain.join()
     if places:
         answer.bucket, answer.flow = np.concatenate(places), np.concatenate(flows)
     answer.size = np.array(sizes, np.int64)

@@ -35,7 +35,7 @@ CERTIFICATE = "certificate"
 
 def screen(observed: Observed, controls: Controls) -> Screen:
     """In which flows the controls let a signature hold that expects something of them."""
-    states = np.array([controls.state(f) for f in range(len(observed.flows))], np.str_)
+    states = controls.states
     visible: list[Bools] = []
 
     def possible(signature: Signature, waiting: Ints) -> Bools | None:
@@ -84,7 +84,7 @@ def context_of(
     asked = _asked(m for m in first if m.pending)
     values = {name: _controls_values(observed, controls, name, sorted(waiting)) for name, waiting in asked.items() if name in FLOW_FEATURES}
     return Context(
-        control=[controls.state(f) for f in range(len(flows))],
+        control=controls.states.tolist(),
         outcome=[o.word for o in outcomes],
         client=flows.client.tolist(),
         server=flows.server.tolist(),

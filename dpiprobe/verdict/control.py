@@ -11,28 +11,29 @@ Rules of this file:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, overload
 
-from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, Flows
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.grouping import Grouping, Groups, grouping_of, groups_of, name_of
 from dpiprobe.verdict.model import Outcome
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 ALIKE_LENGTH = 0.10
 """Largest relative difference in hello length between alike hellos: names differ by tens of bytes in hellos of 500 to 1900; policy."""
 
 
 class Pool:
-    """Flows of one client, server, port and kind of trigger that can serve as controls, name after name.
+    """Flows of one client, server, port and kind of trigger that can serve as controls, name after name. flows: indices"""
 
-    flows: indices · names: the names that have any, sorted, those that are None left out
-    """
-
-    def __init__(self, by_name: Sequence[tuple[str | None, list[int]]]) -> None:
-        self.flows = [f for _, flows in by_name for f in flows]
-        self.names = sorted({name for name, flows in by_name if flows and name})
+    def __init__(self, flows: list[int]) -> None:
+        self.flows = flows
         self._kept: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, work: Callable[[], Any]) -> Any:
@@ -75,7 +76,7 @@ class Peers(Sequence[int]):
 
     def _chosen(self, holds: Callable[[int], bool]) -> tuple[list[int], Pool]:
         places = [i for i, g in enumerate(self.pool.flows) if holds(g)]
-        return places, Pool([(None, [self.pool.flows[i] for i in places])])
+        return places, Pool([self.pool.flows[i] for i in places])
 
     def median(self, key: Hashable, value: Callable[[int], float | None]) -> float | None:
         """The median of a value over them, None where none has one. It is asked once for each flow of the pool."""
@@ -110,22 +111,81 @@ NOBODY = Peers(Pool([]), 0, 0)
 """No controls at all."""
 
 
-@dataclass(slots=True)
-class Controls:
-    """Per flow: its control flows that worked and that failed; `designated`: names fixed by plan or caller ('' as none)."""
+class Serving(Sequence[Peers]):
+    """Per flow, those of its pool that serve it as controls: of the flows that worked, or of those that failed.
 
-    worked: list[Peers]
-    failed: list[Peers]
-    designated: bool
-    names: frozenset[str] = field(default_factory=frozenset)
+    pools: how many there are · pool: of each group of `named`, which holds the flows of one name in a pool
+    chosen: flows that serve, pool after pool, name after name, with the pool of each
+    """
+
+    def __init__(self, pools: Groups, named: Groups, order: Ints, serves: Bools, without: Bools) -> None:
+        self.chosen = order[serves[order]]
+        self.pool_of_chosen = pools.of[self.chosen]
+        self._named, self.pool, self._without = named, pools.of[named.first], without
+        self.pools = len(pools)
+        self._own = np.bincount(named.of[self.chosen], minlength=len(named))
+        sizes = np.bincount(self.pool_of_chosen, minlength=len(pools))
+        self._start = np.concatenate(([0], np.cumsum(sizes)))
+        turn = np.argsort(self.pool, kind="stable")
+        self._begin = np.empty(len(named), np.int64)
+        self._begin[turn] = np.cumsum(self._own[turn]) - self._own[turn]
+        self.served = np.where(without, 0, sizes[self.pool] - self._own)
+        """Of each name of a pool, by how many flows it is served."""
+        self._pools: dict[int, Pool] = {}
+        self._peers: dict[int, Peers] = {}
+
+    def __len__(self) -> int:
+        return len(self._named.of)
+
+    @overload
+    def __getitem__(self, index: int) -> Peers: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Peers]: ...
+    def __getitem__(self, index: int | slice) -> Peers | Sequence[Peers]:
+        if isinstance(index, slice):
+            return [self._of(group) for group in self._named.of[index].tolist()]
+        return self._of(int(self._named.of[index]))
+
+    def _of(self, group: int) -> Peers:
+        """What serves a name of a pool; all its flows share it."""
+        found = self._peers.get(group)
+        if found is None:
+            found = self._peers[group] = NOBODY if self._without[group] else self._peers_of(group)
+        return found
+
+    def _peers_of(self, group: int) -> Peers:
+        number = int(self.pool[group])
+        start, stop = self._start[number : number + 2].tolist()
+        if number not in self._pools:
+            self._pools[number] = Pool(self.chosen[start:stop].tolist())
+        begin = int(self._begin[group]) - start
+        return Peers(self._pools[number], begin, begin + int(self._own[group]))
+
+
+STATES = np.array(("absent", "completes", "fails"), np.str_)
+
+
+class Controls:
+    """Per flow: its control flows that worked and that failed; `designated`: names fixed by plan or caller ('' as none).
+
+    named: flows by client, server, port, kind of trigger and name · states: of each flow, completes, fails or absent
+    """
+
+    def __init__(self, grouping: Grouping, named: Groups, worked: Serving, failed: Serving, designated: bool, names: frozenset[str]) -> None:
+        self.grouping = grouping
+        self.named = named
+        self.worked, self.failed = worked, failed
+        self.designated, self.names = designated, names
+        self.states = STATES[np.where(worked.served > 0, 1, np.where(failed.served > 0, 2, 0))[named.of]]
+        self._words: list[str] = self.states.tolist()
 
     def state(self, flow: int) -> str:
         """completes, fails or absent."""
-        return "completes" if self.worked[flow] else "fails" if self.failed[flow] else "absent"
+        return self._words[flow]
 
 
-NOT_A_FAILURE = frozenset({"aborted", "unseen"})
-"""Outcomes that say nothing about whether a name works."""
+NOT_A_FAILURE = frozenset({"worked", "aborted", "unseen"})
+"""Outcomes that are none, or say nothing about whether a name works."""
 
 
 def choose_controls(
@@ -133,45 +193,30 @@ def choose_controls(
 ) -> Controls:
     """Controls of every flow. `roles`: per flow, from a plan ("test", "control", "random-control") or None; `names`: fixed by the caller;
     `designated`: whether anything fixes controls in the whole capture, where these flows are a part of it."""
-    flows = observed.flows
-    count = len(flows)
+    flows, grouping = observed.flows, grouping_of(observed)
     fixed = frozenset(names)
     if designated is None:
         designated = bool(fixed) or any(role is not None for role in roles)
-    worked: list[Peers] = [NOBODY] * count
-    failed: list[Peers] = [NOBODY] * count
-    groups: dict[tuple[int, ...], dict[str | None, list[int]]] = defaultdict(lambda: defaultdict(list))
-    columns = (flows.client, flows.server, flows.server_port, flows.trigger_kind)
-    for f, key in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
-        if key[3] in (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL):
-            groups[key][_name(observed, f)].append(f)
-    for by_name in groups.values():
-        useful = {  # for each name what its flows are good for as controls
-            name: [g for g in tests if not designated or _is_control(observed, g, roles, fixed)] for name, tests in by_name.items()
-        }
-        works = {name: [g for g in tests if outcomes[g].word == "worked"] for name, tests in useful.items()}
-        fails = {name: [g for g in tests if outcomes[g].word not in ("worked", *NOT_A_FAILURE)] for name, tests in useful.items()}
-        good, bad = Pool([*works.items()]), Pool([*fails.items()])
-        at_good = at_bad = 0
-        for name, tests in by_name.items():
-            here_good, here_bad = Peers(good, at_good, at_good + len(works[name])), Peers(bad, at_bad, at_bad + len(fails[name]))
-            at_good, at_bad = here_good.end, here_bad.end
-            if designated and _is_control(observed, tests[0], roles, fixed):
-                continue
-            for f in tests:
-                worked[f], failed[f] = here_good, here_bad
-    return Controls(worked, failed, designated, fixed)
+    pools = groups_of(grouping.places.of, flows.trigger_kind)
+    named = groups_of(pools.of, grouping.name)
+    useful = np.isin(flows.trigger_kind, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))
+    without = ~useful[named.first]
+    if designated:
+        control = np.array([_is_control(flows, f, roles, fixed) for f in range(len(flows))], np.bool_)
+        without |= control[named.first]
+        useful &= control
+    words = [outcome.word for outcome in outcomes]
+    works = np.array([word == "worked" for word in words], np.bool_)
+    fails = np.array([word not in NOT_A_FAILURE for word in words], np.bool_)
+    order = np.lexsort((named.of, pools.of))
+    worked, failed = (Serving(pools, named, order, useful & good_for, without) for good_for in (works, fails))
+    return Controls(grouping, named, worked, failed, designated, fixed)
 
 
-def _name(observed: Observed, flow: int) -> str | None:
-    trigger = observed.flows.triggers[flow]
-    return trigger.server_name if trigger else None
-
-
-def _is_control(observed: Observed, flow: int, roles: Sequence[str | None], names: frozenset[str]) -> bool:
+def _is_control(flows: Flows, flow: int, roles: Sequence[str | None], names: frozenset[str]) -> bool:
     if roles[flow] is not None:
         return roles[flow] in ("control", "random-control")
-    return _name(observed, flow) in names
+    return name_of(flows, flow) in names
 
 
 def alike(observed: Observed, flow: int, control: int, designated: bool) -> bool:

@@ -13,9 +13,12 @@ from typing import Any
 from dpiprobe.capture.model import Capture
 from dpiprobe.flow.flows import TRIGGER_WORDS, Flows
 from dpiprobe.signature.match import Match
-from dpiprobe.verdict.control import Controls, Peers
+from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.grouping import groups_of
+from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.model import Judgement
-from dpiprobe.verdict.names import NAMED, NameJudgement, Trials, judge_name, trials_of
+from dpiprobe.verdict.names import NameJudgement
+from dpiprobe.verdict.trials import Trials, gather
 
 FORMAT = "dpiprobe/1"
 
@@ -113,34 +116,10 @@ def verdict_of(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def group_names(
-    flows: Flows, judgements: Sequence[Judgement], controls: Controls, planned: Mapping[int, str] | None = None
-) -> list[NameJudgement]:
-    """One judgement for each (server, name), in order of the first flow. `planned`: names that a plan meant flows to send, for those that sent none."""
-    return [judge_name([trials]) for trials in gather_names(flows, judgements, controls, planned)]
-
-
-def gather_names(
-    flows: Flows, judgements: Sequence[Judgement], controls: Controls, planned: Mapping[int, str] | None = None
-) -> list[Trials]:
-    """The trials of each (server, name) among these flows, in order of the first flow."""
-    groups: dict[tuple[str, str | None], list[Judgement]] = {}
-    for judgement in judgements:
-        trigger = flows.triggers[judgement.flow]
-        sent = trigger.server_name if trigger else (planned or {}).get(judgement.flow)
-        groups.setdefault((server_of(flows, judgement.flow), sent), []).append(judgement)
-    out = []
-    for (server, name), members in groups.items():
-        good, bad = _pools([controls.worked[j.flow] for j in members]), _pools([controls.failed[j.flow] for j in members])
-        names = sorted({n for peers in (*good, *bad) for n in peers.pool.names[: NAMED + 1] if n != name})[:NAMED]
-        numbered = [(flows.label(j.flow) - 1, j) for j in members]
-        out.append(trials_of(server, name, numbered, {"names": names, "ok": sum(map(len, good)), "failed": sum(map(len, bad))}))
-    return out
-
-
-def _pools(lists: Sequence[Peers]) -> list[Peers]:
-    """Each once: flows of one client and name share theirs, and those of different clients have no flow in common."""
-    return list({id(found): found for found in lists}.values())
+def gather_names(flows: Flows, judgements: Judgements, controls: Controls, planned: Mapping[int, str] | None = None) -> Trials:
+    """The trials of each (server, name) among these flows. `planned`: names that a plan meant flows to send, for those that sent none."""
+    servers = groups_of(flows.server, flows.server_port)
+    return gather(flows, judgements, controls, ([server_of(flows, f) for f in servers.first.tolist()], servers.of), planned)
 
 
 def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:
