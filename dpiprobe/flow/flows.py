@@ -61,9 +61,9 @@ class Trigger:
 class Flows:
     """f flows over m slots; see the module's rules. int64 columns.
 
-    Per slot: row (in `packets`), flow, origin, offset and end (of its payload in its side's stream), acked (offset in the other
-    side's stream that its ACK number stands for), client_next and server_next (the next in-order byte of each side just *before*
-    this packet), duplicate (1: a copy that the capture made of the slot before it).
+    Per slot: row (in `packets`), flow, origin, flags (TCP bits, 0 where it is not TCP), length (payload bytes), offset and end (of its payload
+    in its side's stream), acked (offset in the other side's stream that its ACK number stands for), client_next and server_next (the next
+    in-order byte of each side just *before* this packet), duplicate (1: a copy that the capture made of the slot before it).
     Per flow: transport (6, 17), client, server (address indices), client_port, server_port, oriented_by, client_base, server_base
     (raw sequence number of offset 0, or -1); landmarks syn, last_syn (the last SYN before the SYN/ACK), syn_ack, handshake (the
     client's ACK of it), hello (first packet of the trigger), hello_done (first packet that completes it), answer (first server payload
@@ -79,6 +79,8 @@ class Flows:
     row: Ints
     flow: Ints
     origin: Ints
+    flags: Ints
+    length: Ints
     offset: Ints
     end: Ints
     acked: Ints

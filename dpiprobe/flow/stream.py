@@ -10,12 +10,14 @@ Rules of this file:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, SERVER, UNKNOWN, tcp_flags
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
+from dpiprobe.flow.group import Grouped
 from dpiprobe.flow.segments import first_where, running_max, shifted
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN, UDP, Packets
 
@@ -32,13 +34,58 @@ def wrapped_difference(a: Ints, b: Ints) -> Ints:
     return ((a - b + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
 
 
-def bases(packets: Packets, row: Ints, flow: Ints, origin: Ints, count: int) -> tuple[Ints, Ints]:
+@dataclass(slots=True)
+class Streams:
+    """Columns of `Flows` by these names, and: client_after, server_after (the next in-order byte of each side just behind the packet);
+    alike (slots that can have an equal one in their flow)."""
+
+    origin: Ints
+    flags: Ints
+    length: Ints
+    offset: Ints
+    end: Ints
+    acked: Ints
+    client_next: Ints
+    client_after: Ints
+    server_next: Ints
+    server_after: Ints
+    client_base: Ints
+    server_base: Ints
+    alike: Ints
+
+
+def streams(packets: Packets, grouped: Grouped, client_low: Bools) -> Streams:
+    """Sides, flags and streams of all slots."""
+    row, flow, count = grouped.row, grouped.flow, grouped.flow_count
+    from_client = (grouped.lower == 1) == client_low[flow] if count else np.zeros(0, bool)
+    own = np.where(from_client, CLIENT, SERVER)
+    origin = np.where(grouped.joined == 2, STRAY, np.where(grouped.joined == 3, ICMP_ERROR, own)).astype(np.int64)
+    flags, length = tcp_flags(packets, row), packets.payload_length[row]
+    client_base, server_base = bases(packets, row, flow, origin, flags, count)
+    offset, end, acked = offsets(packets, row, flow, origin, flags, length, client_base, server_base)
+    client, server = (in_order(flow, moving(flow, origin, flags, length, offset, side), offset, end) for side in (CLIENT, SERVER))
+    return Streams(
+        origin,
+        flags,
+        length,
+        offset,
+        end,
+        acked,
+        *client,
+        *server,
+        client_base,
+        server_base,
+        np.flatnonzero(_may_be_equal(packets, row, flow)),
+    )
+
+
+def bases(packets: Packets, row: Ints, flow: Ints, origin: Ints, flags: Ints, count: int) -> tuple[Ints, Ints]:
     """Raw sequence number of offset 0 for each side of each flow, or -1.
 
     From the SYN and from the SYN/ACK that the client acknowledged (the first one where it acknowledged none); in a mid-stream beginning
     from what came first, the side's first packet or the other side's first acknowledgement.
     """
-    flags, seq, ack = tcp_flags(packets, row), packets.seq[row], packets.ack[row]
+    seq, ack = packets.seq[row], packets.ack[row]
     client, server = origin == CLIENT, origin == SERVER
     plain = (flags & (SYN | RST)) == 0
     client_base = _first_value(client & ((flags & (SYN | ACK | RST)) == SYN), (seq + 1) & 0xFFFFFFFF, flow, count)
@@ -64,9 +111,10 @@ def _first_value(mask: Bools, values: Ints, flow: Ints, count: int) -> Ints:
     return np.where(slot >= 0, values[slot], -1) if len(values) else np.full(count, -1, np.int64)
 
 
-def offsets(packets: Packets, row: Ints, flow: Ints, origin: Ints, client_base: Ints, server_base: Ints) -> tuple[Ints, Ints, Ints]:
+def offsets(
+    packets: Packets, row: Ints, flow: Ints, origin: Ints, flags: Ints, length: Ints, client_base: Ints, server_base: Ints
+) -> tuple[Ints, Ints, Ints]:
     """Per slot: offset of the payload, its end, and the offset acknowledged in the other side's stream (UNKNOWN without an ACK flag)."""
-    flags = tcp_flags(packets, row)
     own = np.where(origin == CLIENT, client_base[flow], server_base[flow])
     other = np.where(origin == CLIENT, server_base[flow], client_base[flow])
     side = (origin == CLIENT) | (origin == SERVER)
@@ -74,8 +122,9 @@ def offsets(packets: Packets, row: Ints, flow: Ints, origin: Ints, client_base: 
     offset = np.where(side & (own >= 0), wrapped_difference(start, own), UNKNOWN)
     for sender in (CLIENT, SERVER):
         datagrams = (packets.protocol[row] == UDP) & (origin == sender)
-        offset = np.where(datagrams, _bytes_before(np.where(datagrams, packets.payload_length[row], 0), flow), offset)
-    end = np.where(offset != UNKNOWN, offset + packets.payload_length[row], UNKNOWN)
+        if datagrams.any():
+            offset = np.where(datagrams, _bytes_before(np.where(datagrams, length, 0), flow), offset)
+    end = np.where(offset != UNKNOWN, offset + length, UNKNOWN)
     acked = np.where(side & (other >= 0) & ((flags & ACK) != 0), wrapped_difference(packets.ack[row], other), UNKNOWN)
     return offset, end, acked
 
@@ -86,40 +135,44 @@ def _bytes_before(length: Ints, flow: Ints) -> Ints:
     return np.asarray(before - before[np.searchsorted(flow, flow)], np.int64)
 
 
-def capture_copies(packets: Packets, row: Ints, flow: Ints, origin: Ints) -> Ints:
+def capture_copies(packets: Packets, row: Ints, flow: Ints, of: Streams) -> Ints:
     """1 for slots equal to an earlier one of their flow in every header field and in payload within MIRROR_WINDOW, in flows whose
     handshake or client's data are doubled too: three equal resets, or a page sent three times, are a device's habit; a doubled
     handshake is the capture's. Where the capture holds the server's side alone, its data stand in for that."""
     copies = np.zeros(len(row), np.int64)
-    every = np.flatnonzero(_may_be_equal(packets, row, flow))
-    if not len(every):
+    if not len(of.alike):
         return copies
-    whole, whole_flow, whole_origin = row, flow, origin
-    row, flow, origin = row[every], flow[every], origin[every]
+    few, origin = row[of.alike], of.origin[of.alike]
     columns = (
         packets.seq, packets.ack, packets.flags, packets.ip_id, packets.window, packets.payload_length, packets.ts_value,
         packets.source_port, packets.tos,
     )  # fmt: skip
-    keys = [c[row] for c in columns]
-    order = np.lexsort((*keys, origin, flow))  # stable: equal packets stay in capture order
-    same = np.ones(len(row) - 1, bool)
-    for key in (*keys, origin, flow):
+    keys = [*(c[few] for c in columns), origin, flow[of.alike]]
+    order = np.lexsort(keys)  # stable: equal packets stay in capture order
+    same = np.ones(len(few) - 1, bool)
+    for key in keys:
         same &= np.diff(key[order]) == 0
-    gap = np.diff(packets.time[row][order])
+    gap = np.diff(packets.time[few][order])
     same &= (gap >= 0) & (gap <= MIRROR_WINDOW)
-    length = packets.payload_length[row]
-    for i in np.flatnonzero(same & (length[order[1:]] > 0)).tolist():
-        same[i] = packets.payload(int(row[order[i]])) == packets.payload(int(row[order[i + 1]]))
-    copies[every[order[1:][same]]] = 1
-    row, flow, origin = whole, whole_flow, whole_origin
-    length = packets.payload_length[row]
-    flags, count = tcp_flags(packets, row), int(flow.max()) + 1
+    for i in np.flatnonzero(same & (packets.payload_length[few[order[1:]]] > 0)).tolist():
+        same[i] = packets.payload(int(few[order[i]])) == packets.payload(int(few[order[i + 1]]))
+    copies[of.alike[order[1:][same]]] = 1
+    return _where_doubled(copies, flow, of)
+
+
+def _where_doubled(copies: Ints, flow: Ints, of: Streams) -> Ints:
+    """The copies in flows whose handshake or data are doubled."""
+    count = int(flow[-1]) + 1
+    touched = np.zeros(count, bool)
+    touched[flow[copies == 1]] = True
+    here = np.flatnonzero(touched[flow])
+    mine, origin, flags = flow[here], of.origin[here], of.flags[here]
     two_sided = np.zeros(count, bool)
-    two_sided[flow[origin == CLIENT]] = True
-    telling = ((flags & SYN) != 0) | ((length > 0) & ((origin == CLIENT) | ~two_sided[flow]))
+    two_sided[mine[origin == CLIENT]] = True
+    telling = ((flags & SYN) != 0) | ((of.length[here] > 0) & ((origin == CLIENT) | ~two_sided[mine]))
     doubled = np.zeros(count, bool)
-    doubled[flow[(copies == 1) & telling & ((flags & RST) == 0)]] = True
-    copies[~doubled[flow]] = 0
+    doubled[mine[(copies[here] == 1) & telling & ((flags & RST) == 0)]] = True
+    copies[here[~doubled[mine]]] = 0
     return copies
 
 
@@ -134,31 +187,33 @@ def _may_be_equal(packets: Packets, row: Ints, flow: Ints) -> Bools:
     return np.isin(mark, again) if len(again) else np.zeros(len(row), bool)
 
 
-def moving(packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, side: int) -> Bools:
+def moving(flow: Ints, origin: Ints, flags: Ints, length: Ints, offset: Ints, side: int) -> Bools:
     """Slots whose payload moves the stream of `side`: no reset's, and not the server's very first where it closes at once."""
-    flags = tcp_flags(packets, row)
-    moves = (origin == side) & (offset != UNKNOWN) & ((flags & RST) == 0) & (packets.payload_length[row] > 0)
+    moves = (origin == side) & (offset != UNKNOWN) & ((flags & RST) == 0) & (length > 0)
     if side == SERVER and len(flow):
-        first_payload = first_where(moves, flow, int(flow.max()) + 1)
-        opening = np.zeros(len(row), bool)
-        opening[first_payload[first_payload >= 0]] = True
-        moves &= ~(opening & ((flags & FIN) != 0))
+        first_payload = first_where(moves, flow, int(flow[-1]) + 1)
+        opening = first_payload[first_payload >= 0]
+        moves[opening[(flags[opening] & FIN) != 0]] = False
     return np.asarray(moves, np.bool_)
 
 
-def in_order(packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, side: int) -> tuple[Ints, Ints]:
-    """For each slot: the next in-order byte of `side` just before it; and per slot after it. Exact also with holes.
+def in_order(flow: Ints, moves: Bools, offset: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """For each slot: the next in-order byte just before it of the side whose slots `moves` has; and per slot after it. Exact also with holes.
 
     A running maximum serves every flow whose segments leave no hole; the others are walked one by one.
     """
-    moves = moving(packets, row, flow, origin, offset, side)
     reach = np.where(moves, end, 0)
     after = np.maximum(running_max(reach, flow), 0)
     before = shifted(after, flow, 0)
     holes = moves & (offset > before)
-    for f in np.unique(flow[holes]).tolist():
-        _walk(_slots_of(flow, f), moves, offset, end, before, after)
+    walk(np.unique(flow[holes]), flow, moves, offset, end, before, after)
     return before, after
+
+
+def walk(flows: Ints, flow: Ints, moves: Bools, offset: Ints, end: Ints, before: Ints, after: Ints) -> None:
+    """Set right what `before` and `after` say of flows whose segments leave holes."""
+    for f in flows.tolist():
+        _walk(_slots_of(flow, f), moves, offset, end, before, after)
 
 
 def _slots_of(flow: Ints, f: int) -> Ints:

@@ -22,9 +22,9 @@ from dpiprobe.flow.flows import (
     QUIC_INITIAL,
     UNKNOWN,
     Trigger,
-    tcp_flags,
 )
 from dpiprobe.flow.orient import client_speech
+from dpiprobe.flow.stream import Streams
 from dpiprobe.tls import hello as tls_hello
 from dpiprobe.tls.fingerprint import ja4
 from dpiprobe.tls.http import parse_request
@@ -49,14 +49,15 @@ _RECORDS = (b"\x16", b"\x14", b"\x15", b"\x18")
 
 
 def find_triggers(
-    packets: Packets, row: Ints, flow: Ints, origin: Ints, offset: Ints, end: Ints, count: int, known: Sequence[Trigger | None] = ()
+    packets: Packets, row: Ints, flow: Ints, of: Streams, count: int, known: Sequence[Trigger | None] = ()
 ) -> tuple[list[Trigger | None], Ints, Ints]:
     """Per flow: the trigger or None, and the offsets where it starts and ends (UNKNOWN without one). `known`: those that were read already, at 0."""
     triggers: list[Trigger | None] = list(known) or [None] * count
     begins, ends = np.full(count, UNKNOWN, np.int64), np.full(count, UNKNOWN, np.int64)
     told = np.array([t is not None for t in triggers], bool)
     begins[told], ends[told] = 0, [t.length for t in triggers if t is not None]
-    speaks = np.flatnonzero((origin == CLIENT) & (packets.payload_length[row] > 0) & ((tcp_flags(packets, row) & RST) == 0) & ~told[flow])
+    offset, end = of.offset, of.end
+    speaks = np.flatnonzero((of.origin == CLIENT) & (of.length > 0) & ((of.flags & RST) == 0) & ~told[flow])
     if not len(speaks):
         return triggers, begins, ends
     speech = client_speech(packets, row)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows, tcp_flags
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
 from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
 from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
 from dpiprobe.observe.packet_features import OVER_ALL, PACKET_FUNCTIONS, PAYLOADS, Suspects
@@ -34,7 +34,7 @@ class Observed:
         self.number: Ints = flows.packets.number[rows]
         self.time: Ints = flows.packets.time[rows]
         self.origin: Ints = suspects.origin
-        self.flags: Ints = tcp_flags(flows.packets, rows)
+        self.flags: Ints = flows.flags[suspects.slot]
         self.flow_count = len(flows)
         self._edges: list[int] = np.searchsorted(self.flow, np.arange(len(flows) + 1)).tolist()
         self.trigger_kind: Ints = flows.trigger_kind
@@ -100,8 +100,7 @@ def observe(flows: Flows) -> Observed:
     overlapping = conflicting(flows)
     slot = select(flows, overlapping)
     count = len(flows.row)
-    flags = tcp_flags(flows.packets, flows.row)
-    length = flows.packets.payload_length[flows.row]
+    flags, length = flows.flags, flows.length
     client, server = flows.origin == CLIENT, flows.origin == SERVER
     has = flows.hello_start[flows.flow] != UNKNOWN
     copy = (
@@ -165,7 +164,7 @@ def reaches_server(flows: Flows, slots: Sequence[int] | Ints) -> Bools:
     slot = np.asarray(slots, np.int64)
     if not len(slot):
         return np.zeros(0, bool)
-    flags, ttl = tcp_flags(packets, flows.row), packets.ttl[flows.row]
+    flags, ttl = flows.flags, packets.ttl[flows.row]
     flow, row = flows.flow[slot], flows.row[slot]
     told = np.where((flows.origin == SERVER) & ((flags & RST) == 0), flows.acked, UNKNOWN)
     backwards = count - 1 - flows.flow[::-1]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, SERVER, UNKNOWN, Flows, tcp_flags
+from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, SERVER, UNKNOWN, Flows
 from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
 from dpiprobe.flow.stream import moving
 from dpiprobe.observe.table import Values
@@ -39,8 +39,8 @@ class FlowFacts:
 
 def gather_facts(flows: Flows) -> FlowFacts:
     """The counts above for all flows of a batch."""
-    count, packets = len(flows), flows.packets
-    flags, length = tcp_flags(packets, flows.row), packets.payload_length[flows.row]
+    count = len(flows)
+    flags, length = flows.flags, flows.length
     own = flows.duplicate == 0
     acked = flows.server_acked
     has = flows.hello_start != UNKNOWN
@@ -123,24 +123,20 @@ def goodput(facts: FlowFacts) -> Values:
     flows = facts.flows
     data = _server_data(flows)
     first, last = first_where(data, flows.flow, len(flows)), last_where(data, flows.flow, len(flows))
-    total = sum_where(data, flows.packets.payload_length[flows.row], flows.flow, len(flows))
-    head = flows.packets.payload_length[flows.row[np.maximum(first, 0)]] if len(flows.row) else np.zeros(len(flows), np.int64)
+    total = sum_where(data, flows.length, flows.flow, len(flows))
+    head = flows.length[np.maximum(first, 0)] if len(flows.row) else np.zeros(len(flows), np.int64)
     span = _span(facts, first, last)
     known = (first >= 0) & (span > 0)
     return Values((total - head) / np.where(span > 0, span, 1) * 1e9, known)
 
 
 def _server_data(flows: Flows) -> Bools:
-    flags = tcp_flags(flows.packets, flows.row)
-    return np.asarray(
-        (flows.origin == SERVER) & (flows.packets.payload_length[flows.row] > 0) & ((flags & RST) == 0) & (flows.duplicate == 0)
-    )
+    return np.asarray((flows.origin == SERVER) & (flows.length > 0) & ((flows.flags & RST) == 0) & (flows.duplicate == 0))
 
 
 def syn_copies(facts: FlowFacts) -> Values:
     flows = facts.flows
-    flags = tcp_flags(flows.packets, flows.row)
-    mask = (flows.origin == CLIENT) & ((flags & (SYN | ACK | RST)) == SYN) & (flows.duplicate == 0)
+    mask = (flows.origin == CLIENT) & ((flows.flags & (SYN | ACK | RST)) == SYN) & (flows.duplicate == 0)
     copies = count_where(mask, flows.flow, len(flows))
     return Values(copies, copies > 0)
 
@@ -153,7 +149,7 @@ def segments(facts: FlowFacts) -> Values:
     last = flows.hello_done[flows.flow]
     mask = (
         (flows.origin == CLIENT)
-        & (flows.packets.payload_length[flows.row] > 0)
+        & (flows.length > 0)
         & fresh
         & (flows.duplicate == 0)
         & (slot >= flows.hello[flows.flow])
@@ -171,7 +167,7 @@ def server_retransmissions(facts: FlowFacts) -> Values:
 
 def _highest_before(flows: Flows) -> Ints:
     """Highest end of server data before each slot, holes or not, as far as they move its stream."""
-    moves = moving(flows.packets, flows.row, flows.flow, flows.origin, flows.offset, SERVER)
+    moves = moving(flows.flow, flows.origin, flows.flags, flows.length, flows.offset, SERVER)
     reach = np.where(moves & (flows.duplicate == 0), flows.end, 0)
     return shifted(np.maximum(running_max(reach, flows.flow), 0), flows.flow, 0)
 

@@ -13,7 +13,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows, tcp_flags
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
 from dpiprobe.flow.segments import running_max, shifted
 from dpiprobe.wire.packets import FIN, RST, TCP, Packets
 
@@ -30,8 +30,7 @@ OVERLAPS = 64
 
 def select(flows: Flows, overlapping: Bools) -> Ints:
     """Slots of suspects, ascending (so by flow, then by capture order)."""
-    flags = tcp_flags(flows.packets, flows.row)
-    length = flows.packets.payload_length[flows.row]
+    flags, length = flows.flags, flows.length
     server = flows.origin == SERVER
     chosen = (flows.origin == STRAY) | (flows.origin == ICMP_ERROR)
     chosen |= ((flows.origin == CLIENT) | server) & ((flags & (RST | FIN)) != 0)

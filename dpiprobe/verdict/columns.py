@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, tcp_flags
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
 from dpiprobe.flow.segments import count_where, first_where, last_where, max_where
 from dpiprobe.observe.build import Observed
 from dpiprobe.wire.packets import FIN, RST
@@ -53,12 +53,12 @@ class Columns:
     @cached_property
     def flags(self) -> Ints:
         """Per slot; 0 where it is not TCP."""
-        return tcp_flags(self.flows.packets, self.flows.row)
+        return self.flows.flags
 
     @cached_property
     def length(self) -> Ints:
         """Payload bytes of each slot."""
-        return self.flows.packets.payload_length[self.flows.row]
+        return self.flows.length
 
     @cached_property
     def _own(self) -> Bools:

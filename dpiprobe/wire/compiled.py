@@ -17,7 +17,10 @@ from importlib import util
 from pathlib import Path
 from types import ModuleType
 
-LOOPS = ("wire/loop.py", "wire/packets.py", "capture/walk.py", "flow/skim_loop.py", "flow/table_loop.py")
+LOOPS = (
+    "wire/loop.py", "wire/packets.py", "capture/walk.py", "flow/skim_loop.py", "flow/table_loop.py", "flow/flows.py", "flow/stream_loop.py",
+    "flow/landmark_loop.py",
+)  # fmt: skip
 """Sources that compiled code is made of."""
 _made: dict[str, ModuleType | None] = {}
 
@@ -31,6 +34,11 @@ def compiled(module: ModuleType, **others: ModuleType | None) -> ModuleType | No
     if name not in _made:
         _made[name] = _compile(module, others)
     return _made[name]
+
+
+def at_hand(module: ModuleType) -> ModuleType | None:
+    """The compiled twin of a module where this process has compiled others already, so that nobody waits for numba; else None."""
+    return compiled(module) if any(_made.values()) else None
 
 
 def _compile(module: ModuleType, others: dict[str, ModuleType | None]) -> ModuleType | None:

@@ -1,0 +1,190 @@
+"""What `stream.streams` says of all flows, told flow by flow: the form that is compiled for large captures.
+
+Alone responsible for saying it in few passes over memory; what the words mean stands there, and a test holds both equal. docs/decisions/0006 says
+why there are two.
+
+Rules of this file (as in `wire/loop.py`): written once as plain Python over arrays of integers; every element goes through `int()`; no dicts, objects,
+slices or exceptions. Slots of flow f are start[f] to stop[f].
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence, Sequence
+
+from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
+from dpiprobe.wire.loop import Decorator, _plain
+from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP, UDP
+
+jit: Decorator = globals().get("jit", _plain)
+
+Column = MutableSequence[int]
+
+ORIGIN, FLAGS, LENGTH, OFFSET, END, ACKED, CLIENT_NEXT, CLIENT_AFTER, SERVER_NEXT, SERVER_AFTER, ALIKE = range(11)
+"""Rows of `slots`, one number a slot; as in `Flows`. *_AFTER: the next in-order byte just behind the packet · ALIKE: 1 where another packet of the flow
+is equal in sequence and acknowledgement number, flags, length and IP ID."""
+SLOT_ROWS = 11
+CLIENT_BASE, SERVER_BASE, CLIENT_HOLE, SERVER_HOLE = range(4)
+"""Rows of `ends`, one number a flow: sequence number of offset 0 or -1; 1 where a side's segments leave a hole: *_NEXT and *_AFTER are not yet right there."""
+END_ROWS = 4
+M32 = 0xFFFFFFFF
+HALF = 1 << 31
+MIX, MASK = 1000003, (1 << 30) - 1
+OPENING = SYN | ACK | RST
+
+
+@jit
+def streams(
+    protocol: Sequence[int], raw_flags: Sequence[int], seq: Sequence[int], ack: Sequence[int], ip_id: Sequence[int], payload: Sequence[int],
+    row: Sequence[int], lower: Sequence[int], joined: Sequence[int], client_low: Sequence[int], start: Sequence[int], stop: Sequence[int],
+    count: int, places: Column, slots: Sequence[Column], ends: Sequence[Column],
+) -> None:  # fmt: skip
+    """Fill `slots` and `ends` of `count` flows. `places`: a hash table of -1, a power of two long and at least twice as long as the longest flow."""
+    origin, flags, length = slots[ORIGIN], slots[FLAGS], slots[LENGTH]
+    for f in range(count):
+        first, last = int(start[f]), int(stop[f])
+        client_is = int(client_low[f])
+        for i in range(first, last):
+            r = int(row[i])
+            flags[i] = int(raw_flags[r]) if int(protocol[r]) == TCP else 0
+            length[i] = int(payload[r])
+            kind = int(joined[i])
+            if kind == 2:
+                origin[i] = STRAY
+            elif kind == 3:
+                origin[i] = ICMP_ERROR
+            else:
+                origin[i] = CLIENT if int(lower[i]) == client_is else SERVER
+        _bases(seq, ack, row, first, last, f, slots, ends)
+        _offsets(protocol, seq, ack, row, first, last, f, slots, ends)
+        if last - first > 1:
+            _mark_alike(seq, ack, ip_id, row, first, last, places, slots)
+
+
+@jit
+def _bases(
+    seq: Sequence[int],
+    ack: Sequence[int],
+    row: Sequence[int],
+    first: int,
+    last: int,
+    f: int,
+    slots: Sequence[Column],
+    ends: Sequence[Column],
+) -> None:
+    """`stream.bases` of one flow."""
+    origin, flags = slots[ORIGIN], slots[FLAGS]
+    syn_seen = syn_ack_seen = ack_seen = server_seen = client_seen = False
+    client_base = client_next = client_last = -1
+    answered = server_base = server_next = server_last = -1
+    for i in range(first, last):
+        who, flag = int(origin[i]), int(flags[i])
+        if who not in (CLIENT, SERVER):
+            continue
+        r = int(row[i])
+        number, told = int(seq[r]), int(ack[r])
+        opening, plain, acks = flag & OPENING, (flag & (SYN | RST)) == 0, (flag & ACK) != 0
+        if who == CLIENT:
+            if opening == SYN and not syn_seen:
+                syn_seen, client_base = True, (number + 1) & M32
+            if plain and acks and not ack_seen:
+                ack_seen, answered = True, told
+        elif opening == SYN | ACK and not syn_ack_seen:
+            syn_ack_seen, client_next, server_next = True, told, (number + 1) & M32
+        if plain and not server_seen and (who == SERVER or acks):
+            server_seen, server_last = True, number if who == SERVER else told
+        if plain and not client_seen and (who == CLIENT or acks):
+            client_seen, client_last = True, number if who == CLIENT else told
+    for i in range(first, last):
+        if int(origin[i]) == SERVER and (int(flags[i]) & OPENING) == SYN | ACK and (int(seq[int(row[i])]) + 1) & M32 == answered:
+            server_base = answered
+            break
+    if server_base < 0:
+        server_base = server_next if server_next >= 0 else server_last
+    if client_base < 0:
+        client_base = client_next if client_next >= 0 else client_last
+    ends[CLIENT_BASE][f] = client_base
+    ends[SERVER_BASE][f] = server_base
+
+
+@jit
+def _offsets(
+    protocol: Sequence[int], seq: Sequence[int], ack: Sequence[int], row: Sequence[int], first: int, last: int, f: int,
+    slots: Sequence[Column], ends: Sequence[Column],
+) -> None:  # fmt: skip
+    """`stream.offsets` and `stream.in_order` of one flow; the latter as a running maximum."""
+    origin, flags, length, offset, end, acked = slots[ORIGIN], slots[FLAGS], slots[LENGTH], slots[OFFSET], slots[END], slots[ACKED]
+    client_next, client_after, server_next, server_after = slots[CLIENT_NEXT], slots[CLIENT_AFTER], slots[SERVER_NEXT], slots[SERVER_AFTER]
+    client_base, server_base = int(ends[CLIENT_BASE][f]), int(ends[SERVER_BASE][f])
+    client_sent = server_sent = client_reach = server_reach = client_hole = server_hole = 0
+    opened = False
+    for i in range(first, last):
+        who, flag, size, r = int(origin[i]), int(flags[i]), int(length[i]), int(row[i])
+        at, told = UNKNOWN, UNKNOWN
+        client_next[i], server_next[i] = client_reach, server_reach
+        if who in (CLIENT, SERVER):
+            own, other = (client_base, server_base) if who == CLIENT else (server_base, client_base)
+            if own >= 0:
+                begin = (int(seq[r]) + (1 if flag & SYN else 0)) & M32
+                at = ((begin - own + HALF) & M32) - HALF
+            if int(protocol[r]) == UDP:
+                if who == CLIENT:
+                    at = client_sent
+                    client_sent += size
+                else:
+                    at = server_sent
+                    server_sent += size
+            if other >= 0 and flag & ACK:
+                told = ((int(ack[r]) - other + HALF) & M32) - HALF
+            if at != UNKNOWN and size > 0 and not flag & RST:
+                if who == CLIENT:
+                    if at > client_reach:
+                        client_hole = 1
+                    client_reach = max(client_reach, at + size)
+                else:
+                    if opened or not flag & FIN:
+                        if at > server_reach:
+                            server_hole = 1
+                        server_reach = max(server_reach, at + size)
+                    opened = True
+        offset[i], acked[i] = at, told
+        end[i] = at + size if at != UNKNOWN else UNKNOWN
+        client_after[i], server_after[i] = client_reach, server_reach
+    ends[CLIENT_HOLE][f] = client_hole
+    ends[SERVER_HOLE][f] = server_hole
+
+
+@jit
+def _mark_alike(
+    seq: Sequence[int],
+    ack: Sequence[int],
+    ip_id: Sequence[int],
+    row: Sequence[int],
+    first: int,
+    last: int,
+    places: Column,
+    slots: Sequence[Column],
+) -> None:
+    """Mark the packets of one flow that have their like in it. Places that hold an earlier flow's slot are free."""
+    flags, length, alike = slots[FLAGS], slots[LENGTH], slots[ALIKE]
+    mask = 2
+    while mask < 2 * (last - first):
+        mask *= 2
+    mask -= 1
+    for i in range(first, last):
+        r = int(row[i])
+        alike[i] = 0
+        mark = (int(seq[r]) & MASK) * MIX + (int(ack[r]) & MASK)
+        mark = ((mark & MASK) * MIX + (int(flags[i]) << 16) + int(length[i])) ^ int(ip_id[r])
+        spot = (mark ^ (mark >> 15)) & mask
+        while int(places[spot]) >= first:
+            j = int(places[spot])
+            q = int(row[j])
+            if (
+                int(seq[q]) == int(seq[r]) and int(ack[q]) == int(ack[r]) and int(flags[j]) == int(flags[i])
+                and int(length[j]) == int(length[i]) and int(ip_id[q]) == int(ip_id[r])
+            ):  # fmt: skip
+                alike[i] = alike[j] = 1
+                break
+            spot = (spot + 1) & mask
+        else:
+            places[spot] = i
