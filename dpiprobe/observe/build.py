@@ -11,7 +11,8 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
 from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
 from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
-from dpiprobe.observe.packet_features import OVER_ALL, PACKET_FUNCTIONS, PAYLOADS, Suspects
+from dpiprobe.observe.packet_features import OVER_ALL, PACKET_FUNCTIONS, PAYLOADS
+from dpiprobe.observe.suspect_rows import Suspects
 from dpiprobe.observe.suspects import conflicting, select
 from dpiprobe.observe.table import Values
 from dpiprobe.wire.packets import ACK, FIN, ICMP, ICMPV6, RST, SYN

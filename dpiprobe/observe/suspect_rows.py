@@ -1,0 +1,84 @@
+"""The suspect rows of a batch with their anchors and first bytes: what the features of a packet are worked out from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from dpiprobe.flow.flows import Flows
+from dpiprobe.wire.packets import Packets
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+HEAD = 12
+"""Payload bytes that tell what a packet begins with: a status line's version and code (RFC 9112 section 4) are the longest."""
+
+
+@dataclass(slots=True)
+class Suspects:
+    """n suspect rows and where they stand. Slot indices into `flows`, -1 where there is none.
+
+    slot: the suspect itself · trigger: nearest preceding copy of the trigger, or of the SYN where none preceded ·
+    answered: last packet of the other side before it (no reset) · previous: packet of the same side before it ·
+    overlapping: per slot of `flows` · server_rtt: per flow, smallest round trip to that server in ns (-1 unknown) ·
+    had_fin: per row, this side had sent a FIN before · whole: of a part, whose rows these are, and which · row, flow, origin: of each suspect
+    """
+
+    flows: Flows
+    slot: Ints
+    trigger: Ints
+    answered: Ints
+    previous: Ints
+    overlapping: Bools
+    server_rtt: Ints
+    had_fin: Bools
+    whole: tuple[Suspects, Ints] | None = None
+    row: Ints = field(init=False)
+    flow: Ints = field(init=False)
+    origin: Ints = field(init=False)
+    _heads: npt.NDArray[np.uint8] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        flows = self.flows
+        self.row, self.flow, self.origin = flows.row[self.slot], flows.flow[self.slot], flows.origin[self.slot]
+
+    @property
+    def heads(self) -> npt.NDArray[np.uint8]:
+        """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep
+        more than that at hand (`flow.table_loop.HEAD`)."""
+        if self._heads is None:
+            self._heads = self.whole[0].heads[self.whole[1]] if self.whole is not None else _heads(self.flows.packets, self.row)
+        return self._heads
+
+    def part(self, rows: Ints) -> Suspects:
+        """Some of these rows."""
+        return Suspects(
+            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.overlapping, self.server_rtt,
+            self.had_fin[rows], (self, rows),
+        )  # fmt: skip
+
+    def of(self, column: Ints) -> Ints:
+        """A packet column over the suspect rows."""
+        return column[self.row]
+
+    def at(self, slots: Ints, column: Ints) -> Ints:
+        """A packet column at anchors; where the anchor is missing the value means nothing."""
+        return column[self.flows.row[np.maximum(slots, 0)]]
+
+
+def _heads(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
+    out = np.zeros((len(row), HEAD), np.uint8)
+    captured = packets.payload_captured[row]
+    arena, begin = np.frombuffer(packets.arena, np.uint8), packets.payload_offset[row]
+    long = np.flatnonzero(captured >= HEAD)
+    if len(long):
+        out[long] = np.lib.stride_tricks.sliding_window_view(arena, HEAD)[begin[long]]
+    short = np.flatnonzero((captured > 0) & (captured < HEAD))
+    if len(short):
+        place = np.arange(HEAD)
+        at = np.minimum(begin[short][:, None] + place, len(arena) - 1)
+        out[short] = np.where(place < captured[short][:, None], arena[at], 0)
+    return out
