@@ -1,4 +1,4 @@
-"""Packed packets (see `table_loop.pack`) -> `Packets` and their grouping: what a part of a large capture is evaluated from."""
+"""Packed packets (see `pack_loop`) -> `Packets` and their grouping: what a part of a large capture is evaluated from."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.group import Grouped
+from dpiprobe.flow.pack_loop import PACKED
 from dpiprobe.flow.table import Directory
-from dpiprobe.flow.table_loop import PACKED
 from dpiprobe.wire.packets import OPT_TIMESTAMPS, TCP, UDP, Packets, Quotes
 
 Ints = npt.NDArray[np.int64]

@@ -25,6 +25,8 @@ Bools = npt.NDArray[np.bool_]
 
 IN_THE_MAKING = 1024
 """Hellos of several segments that are put together at a time; who comes in between is read later. Policy."""
+CONVERSATIONS = 1 << 14
+"""Conversations whose packets find their flow by one look, as long as no other takes their place: half a megabyte, which a core's cache holds."""
 STRINGS = 64 << 20
 """Bytes of distinct names and essences from which on hellos are read later, so that nobody fills memory with them. Policy."""
 
@@ -84,6 +86,9 @@ class FlowTable:
         self._spans = np.zeros(1 << 12, np.int64)
         self._lookup = np.full(1 << 12, -1, np.int64)
         self._parts: npt.NDArray[Any] = np.zeros(IN_THE_MAKING * table_loop.PART, np.uint8)
+        self._whole = self._parts.view()
+        self._whole.flags.writeable = False  # as the chunks are: the loops that read hellos are compiled for one kind of buffer
+        self._recent = np.full(CONVERSATIONS * table_loop.RECENT, -1, np.int64)
         self._owners = np.full(IN_THE_MAKING, -1, np.int64)
         self._scratch = np.zeros(1 << 13, np.uint8)
 
@@ -98,8 +103,8 @@ class FlowTable:
         edges, sizes = np.zeros(self._buckets + 1, np.int64), np.zeros(self._buckets + 1, np.int64)
         self._loops.track(
             buf, table, status, times, count, number, self._words, self._places, self._flows, self._index, self.totals, flow_of, kept,
-            self._buckets, limit, self._strings, self._spans, self._lookup, self._parts, self._owners, self._scratch, int(learn),
-            laid, edges, sizes,
+            self._buckets, limit, self._strings, self._spans, self._lookup, self._parts, self._whole, self._owners, self._scratch,
+            int(learn), laid, edges, sizes, self._recent,
         )  # fmt: skip
         return Entered(flow_of, kept, laid, np.cumsum(edges), np.cumsum(sizes))
 
@@ -155,7 +160,7 @@ class FlowTable:
 
     def finish(self) -> Directory:
         """What can be said once all packets were seen. The table takes no more."""
-        self._index = self._places = self._lookup = self._parts = np.empty(0, np.int64)
+        self._index = self._places = self._lookup = self._parts = self._whole = self._recent = np.empty(0, np.int64)
         count = int(self.totals[1])
         flows = self._flows[: count * table_loop.COLUMNS].reshape(-1, table_loop.COLUMNS)
         ends, ports, sides = flows[:, table_loop.ENDS], flows[:, table_loop.PORTS], flows[:, table_loop.SIDES]

@@ -11,7 +11,7 @@ Tables are flat int64 arrays. `words`: WORDS for each address: version, then fou
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from typing import Any
 
 from dpiprobe.flow import skim_loop
@@ -19,6 +19,7 @@ from dpiprobe.wire import loop
 from dpiprobe.wire.loop import Decorator, _plain
 
 jit: Decorator = globals().get("jit", _plain)
+nth: Callable[[int], int] = globals().get("nth", int)
 skim: Any = globals().get("skim", skim_loop)
 
 WORDS = 5
@@ -30,6 +31,9 @@ HELLO: NOT_YET, UNUSUAL, one more than the number of its essence, or IN_PARTS le
 host name, 0 without one · SIZES: payload bytes of the seeming client that were kept << 16 | length of the hello, its record header included"""
 COLUMNS = 13
 HALF = (1 << 31) - 1
+RECENT = 4
+"""Numbers of one place in `recent`, where packets of IPv4 find the flow of the packets before them: the two endpoints, address << 16 | port, the smaller
+first, on the larger << 48 one bit of the protocol; the flow; the numbers of both addresses."""
 NOT_YET, UNUSUAL, IN_PARTS = 0, -1, -2
 PART = 4096
 """Bytes of a hello in several segments that is put together here at most; so many hellos at a time as `owners` is long."""
@@ -51,12 +55,12 @@ Of a server's that begin with a ServerHello as many as show what comes behind it
 @jit
 def word(buf: Sequence[int], at: int) -> int:
     """Four bytes, most significant first."""
-    return (int(buf[at]) << 24) | (int(buf[at + 1]) << 16) | (int(buf[at + 2]) << 8) | int(buf[at + 3])
+    return (int(buf[nth(at)]) << 24) | (int(buf[nth(at + 1)]) << 16) | (int(buf[nth(at + 2)]) << 8) | int(buf[nth(at + 3)])
 
 
 @jit
 def address(buf: Sequence[int], at: int, version: int, words: MutableSequence[int], places: MutableSequence[int], known: int) -> int:
-    """The number of the address at buf[at]; `known` where it is new (it is then entered)."""
+    """The number of the address at buf[nth(at)]; `known` where it is new (it is then entered)."""
     a = word(buf, at)
     b, c, d = 0, 0, 0
     if version == 6:
@@ -64,18 +68,18 @@ def address(buf: Sequence[int], at: int, version: int, words: MutableSequence[in
     mask = len(places) - 1
     spot = scatter(scatter(a ^ version, b), scatter(c, d)) & mask
     while True:
-        number = int(places[spot])
+        number = int(places[nth(spot)])
         if number < 0:
-            places[spot] = known
+            places[nth(spot)] = known
             base = known * WORDS
-            words[base] = version
-            words[base + 1] = a
-            words[base + 2] = b
-            words[base + 3] = c
-            words[base + 4] = d
+            words[nth(base)] = version
+            words[nth(base + 1)] = a
+            words[nth(base + 2)] = b
+            words[nth(base + 3)] = c
+            words[nth(base + 4)] = d
             return known
         base = number * WORDS
-        if words[base + 1] == a and words[base + 4] == d and words[base + 3] == c and words[base + 2] == b and words[base] == version:
+        if words[nth(base + 1)] == a and words[nth(base + 4)] == d and words[nth(base + 3)] == c and words[nth(base + 2)] == b and words[nth(base)] == version:
             return number
         spot = (spot + 1) & mask
 
@@ -89,28 +93,48 @@ def scatter(a: int, b: int) -> int:
 
 
 @jit
+def blend(one: int, other: int) -> int:
+    """Two endpoints as one number below 2^30."""
+    value = (((one ^ (one >> 18)) & MASK) * MIX) ^ ((other ^ (other >> 17)) & MASK)
+    value = (value & ((1 << 40) - 1)) * MIX
+    return (value >> 20) & MASK
+
+
+@jit
+def place_of(ends: int, ports: int, flows: Sequence[int], index: Sequence[int]) -> int:
+    """Where in `index` the current flow of a conversation stands, or will stand."""
+    mask = len(index) - 1
+    spot = scatter(scatter(ends & MASK, ends >> 31), scatter(ports & MASK, ports >> 32)) & mask
+    flow = int(index[nth(spot)])
+    while flow >= 0 and not (flows[nth(flow * COLUMNS + ENDS)] == ends and flows[nth(flow * COLUMNS + PORTS)] == ports):
+        spot = (spot + 1) & mask
+        flow = int(index[nth(spot)])
+    return spot
+
+
+@jit
 def speaks_as_client(buf: Sequence[int], at: int, captured: int, length: int, protocol: int) -> bool:
     """`orient.client_speech` of one payload."""
     if captured < 6:
         return False
-    first, second = int(buf[at]), int(buf[at + 1])
+    first, second = int(buf[nth(at)]), int(buf[nth(at + 1)])
     if protocol == UDP:
         return length >= INITIAL_SIZE and (first & 0xF0) == (0xD0 if second == 0x6B else 0xC0)
     if first == 0x16:
-        return second == 3 and int(buf[at + 5]) == 1
+        return second == 3 and int(buf[nth(at + 5)]) == 1
     n = 0
-    while n < captured and n < 8 and 0x41 <= int(buf[at + n]) <= 0x5A:
+    while n < captured and n < 8 and 0x41 <= int(buf[nth(at + n)]) <= 0x5A:
         n += 1
-    if n < 3 or n + 1 >= captured or int(buf[at + n]) != 0x20:
+    if n < 3 or n + 1 >= captured or int(buf[nth(at + n)]) != 0x20:
         return False
-    after = int(buf[at + n + 1])
+    after = int(buf[nth(at + n + 1)])
     return not (after == 0x20 or 9 <= after <= 13)
 
 
 @jit
 def long_header(buf: Sequence[int], at: int, captured: int) -> bool:
     """`group._quic_rows` of one payload: a QUIC long header of a known version."""
-    if captured < 7 or (int(buf[at]) & 0xC0) != 0xC0 or int(buf[at + 5]) > 20:
+    if captured < 7 or (int(buf[nth(at)]) & 0xC0) != 0xC0 or int(buf[nth(at + 5)]) > 20:
         return False
     version = word(buf, at + 1)
     return version in (1, 0x6B3343CF) or (version & 0xFFFFFF00) == 0xFF000000
@@ -122,77 +146,92 @@ def track(
     words: MutableSequence[int], places: MutableSequence[int], flows: MutableSequence[int], index: MutableSequence[int],
     totals: MutableSequence[int], flow_of: MutableSequence[int], kept: MutableSequence[int], buckets: int, limit: int,
     strings: MutableSequence[int], spans: MutableSequence[int], lookup: MutableSequence[int], parts: MutableSequence[int],
-    owners: MutableSequence[int], scratch: MutableSequence[int], learn: int, laid: MutableSequence[int], edges: MutableSequence[int],
-    sizes: MutableSequence[int],
+    whole: Sequence[int], owners: MutableSequence[int], scratch: MutableSequence[int], learn: int, laid: MutableSequence[int],
+    edges: MutableSequence[int], sizes: MutableSequence[int], recent: MutableSequence[int],
 ) -> None:  # fmt: skip
     """Enter the rows of one chunk (as `decode_frames` left them; the first frame has `number`) into the tables, which have room for all of them.
 
     out: SOURCE and DESTINATION become address numbers · flow_of: the flow of each row, -1 without one; 2 * flow + (1 where the lower endpoint sent it)
     kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: addresses, flows, latest time,
-    strings, bytes of strings · strings, spans, lookup: see `skim_loop.intern` · parts, owners: hellos in the making · learn: whether hellos are skimmed
+    strings, bytes of strings · strings, spans, lookup: see `skim_loop.intern` · parts (`whole`: to read), owners: hellos in the making
+    learn: whether hellos are skimmed · recent: see RECENT
     laid: the bucket in which each row is laid, -1 where in none · edges, sizes: one more than buckets; behind each bucket's place its rows, and the bytes
     that are kept of them, are counted
     """
     for row in range(count):
-        flow_of[row] = -1
-        kept[row] = 0
-        laid[row] = -1
-        if status[row] != loop.ROW:
+        flow_of[nth(row)] = -1
+        kept[nth(row)] = 0
+        laid[nth(row)] = -1
+        if status[nth(row)] != loop.ROW:
             continue
         base = row * loop.WIDTH
-        version, protocol = int(out[base + loop.VERSION]), int(out[base + loop.PROTOCOL])
-        time = int(times[row])
+        version, protocol = int(out[nth(base + loop.VERSION)]), int(out[nth(base + loop.PROTOCOL)])
+        time = int(times[nth(row)])
         totals[2] = max(int(totals[2]), time)
-        source = address(buf, int(out[base + loop.SOURCE]), version, words, places, int(totals[0]))
-        totals[0] = max(int(totals[0]), source + 1)
-        destination = address(buf, int(out[base + loop.DESTINATION]), version, words, places, int(totals[0]))
-        totals[0] = max(int(totals[0]), destination + 1)
-        out[base + loop.SOURCE] = source
-        out[base + loop.DESTINATION] = destination
-        at, captured = int(out[base + loop.PAYLOAD_OFFSET]), int(out[base + loop.PAYLOAD_CAPTURED])
-        if protocol not in (TCP, UDP):
-            kept[row] = captured
+        sport, dport = int(out[nth(base + loop.SOURCE_PORT)]), int(out[nth(base + loop.DESTINATION_PORT)])
+        from_at, to_at = int(out[nth(base + loop.SOURCE)]), int(out[nth(base + loop.DESTINATION)])
+        spoken = protocol in (TCP, UDP)
+        near, one, other, swapped, source, destination, flow = -1, 0, 0, False, -1, -1, -1
+        if version == 4 and spoken:
+            one, other = (word(buf, from_at) << 16) | sport, (word(buf, to_at) << 16) | dport
+            swapped = one > other
+            if swapped:
+                one, other = other, one
+            near = RECENT * (blend(one, other) & (len(recent) // RECENT - 1))
+            other |= (protocol & 1) << 48
+            if recent[nth(near)] == one and recent[nth(near + 1)] == other:
+                flow = int(recent[nth(near + 2)])
+                source, destination = int(recent[nth(near + 3)]) >> 31, int(recent[nth(near + 3)]) & HALF
+                if swapped:
+                    source, destination = destination, source
+        known = source >= 0
+        if not known:
+            source = address(buf, from_at, version, words, places, int(totals[0]))
+            totals[0] = max(int(totals[0]), source + 1)
+            destination = address(buf, to_at, version, words, places, int(totals[0]))
+            totals[0] = max(int(totals[0]), destination + 1)
+        out[nth(base + loop.SOURCE)] = source
+        out[nth(base + loop.DESTINATION)] = destination
+        at, captured = int(out[nth(base + loop.PAYLOAD_OFFSET)]), int(out[nth(base + loop.PAYLOAD_CAPTURED)])
+        if not spoken:
+            kept[nth(row)] = captured
             continue
-        length = int(out[base + loop.PAYLOAD_LENGTH])
-        sport, dport = int(out[base + loop.SOURCE_PORT]), int(out[base + loop.DESTINATION_PORT])
+        length = int(out[nth(base + loop.PAYLOAD_LENGTH)])
         low = source < destination or (source == destination and sport <= dport)
         if low:
             ends, ports = (source << 31) | destination, (sport << 16) | dport
         else:
             ends, ports = (destination << 31) | source, (dport << 16) | sport
         ports |= protocol << 32
-        mask = len(index) - 1
-        spot = scatter(scatter(ends & MASK, ends >> 31), scatter(ports & MASK, protocol)) & mask
-        flow = int(index[spot])
-        while flow >= 0 and not (flows[flow * COLUMNS + ENDS] == ends and flows[flow * COLUMNS + PORTS] == ports):
-            spot = (spot + 1) & mask
-            flow = int(index[spot])
-        flags = int(out[base + loop.FLAGS]) if protocol == TCP else 0
-        sequence = int(out[base + loop.SEQ])
+        if not known:
+            flow = int(index[nth(place_of(ends, ports, flows, index))])
+        flags = int(out[nth(base + loop.FLAGS)]) if protocol == TCP else 0
+        sequence = int(out[nth(base + loop.SEQ)])
         lone_syn = (flags & 0x16) == 0x02
-        speech = length > 0 and speaks_as_client(buf, at, captured, length, protocol)
         here = flow * COLUMNS
         fresh = flow < 0
         if not fresh and lone_syn:
             mine = SYN_LOW if low else SYN_HIGH
-            counts, told = int(flows[here + COUNTS]), int(flows[here + SIDES])
+            counts, told = int(flows[nth(here + COUNTS)]), int(flows[nth(here + SIDES)])
             spoke = counts & HALF if low else (counts >> 31) - (counts & HALF)
             talked = told & (LOW_TALKED if low else HIGH_TALKED)
-            repeats = int(flows[here + mine]) == sequence
+            repeats = int(flows[nth(here + mine)]) == sequence
             fresh = (spoke > 0 and not repeats) or (repeats and talked != 0 and told & ENDED != 0)
+        heard = not fresh and int(flows[nth(here + SIDES)]) & HAS_SPEECH
+        speech = length > 0 and not heard and speaks_as_client(buf, at, captured, length, protocol)
         if fresh:
             flow = int(totals[1])
             totals[1] = flow + 1
-            index[spot] = flow
+            index[nth(place_of(ends, ports, flows, index))] = flow
             here = flow * COLUMNS
-            flows[here + ENDS] = ends
-            flows[here + PORTS] = ports
-            flows[here + FIRST] = number + row
-            flows[here + BEGIN] = time
-            flows[here + SYN_LOW] = -1
-            flows[here + SYN_HIGH] = -1
+            flows[nth(here + ENDS)] = ends
+            flows[nth(here + PORTS)] = ports
+            flows[nth(here + FIRST)] = number + row
+            flows[nth(here + BEGIN)] = time
+            flows[nth(here + SYN_LOW)] = -1
+            flows[nth(here + SYN_HIGH)] = -1
             for column in (COUNTS, RESETS, HELLO, NAME, SIZES):
-                flows[here + column] = 0
+                flows[nth(here + column)] = 0
             # who seems to be the client: only a guess that says where rows are laid; `orient` decides
             if lone_syn or speech:
                 sender = True
@@ -202,16 +241,21 @@ def track(
                 sender = sport >= dport
             client = source if sender else destination
             b = client * WORDS
-            bucket = scatter(scatter(int(words[b + 1]), int(words[b + 2])), scatter(int(words[b + 3]), int(words[b + 4]))) % buckets
-            flows[here + SIDES] = (bucket << BUCKET) | (FIRST_LOW if low else 0) | (CLIENT_LOW if low == sender else 0)
+            bucket = scatter(scatter(int(words[nth(b + 1)]), int(words[nth(b + 2)])), scatter(int(words[nth(b + 3)]), int(words[nth(b + 4)]))) % buckets
+            flows[nth(here + SIDES)] = (bucket << BUCKET) | (FIRST_LOW if low else 0) | (CLIENT_LOW if low == sender else 0)
+        if near >= 0 and (fresh or not known):
+            recent[nth(near)] = one
+            recent[nth(near + 1)] = other
+            recent[nth(near + 2)] = flow
+            recent[nth(near + 3)] = (destination << 31) | source if swapped else (source << 31) | destination
         if lone_syn:
-            flows[here + (SYN_LOW if low else SYN_HIGH)] = sequence
-        sides = int(flows[here + SIDES])
+            flows[nth(here + (SYN_LOW if low else SYN_HIGH))] = sequence
+        sides = int(flows[nth(here + SIDES)])
         if lone_syn and not sides & HAS_SYN:
             sides |= HAS_SYN | (SYN_IS_LOW if low else 0)
         if (flags & 0x16) == 0x12 and not sides & HAS_SYN_ACK:
             sides |= HAS_SYN_ACK | (SYN_ACK_IS_LOW if low else 0)
-        if speech and not sides & HAS_SPEECH:
+        if speech:
             sides |= HAS_SPEECH | (SPEECH_IS_LOW if low else 0)
         if protocol == UDP and not sides & QUIC and long_header(buf, at, captured):
             sides |= QUIC
@@ -219,67 +263,70 @@ def track(
             sides |= ENDED
         if length > 0:
             sides |= LOW_TALKED if low else HIGH_TALKED
-        flows[here + SIDES] = sides
-        flows[here + END] = time
-        flows[here + COUNTS] += (1 << 31) | (1 if low else 0)
+        flows[nth(here + SIDES)] = sides
+        flows[nth(here + END)] = time
+        flows[nth(here + COUNTS)] += (1 << 31) | (1 if low else 0)
         if flags & 0x04:
-            flows[here + RESETS] += 1
-        flow_of[row] = 2 * flow + (1 if low else 0)
+            flows[nth(here + RESETS)] += 1
+        flow_of[nth(row)] = 2 * flow + (1 if low else 0)
         mine = low == ((sides & CLIENT_LOW) != 0)
-        state = int(flows[here + HELLO])
+        state = int(flows[nth(here + HELLO)])
         if learn and mine and protocol == TCP and length > 0 and not flags & 0x04 and (state == NOT_YET or state <= IN_PARTS):
             began = sides & HAS_SYN and ((sides & SYN_IS_LOW) != 0) == low
-            after = sequence - int(flows[here + (SYN_LOW if low else SYN_HIGH)]) - 1 + ((flags >> 1) & 1)
+            after = sequence - int(flows[nth(here + (SYN_LOW if low else SYN_HIGH))]) - 1 + ((flags >> 1) & 1)
             if began and captured == length:
-                state = hello(buf, at, length, after & 0xFFFFFFFF, state, flow, flows, strings, spans, lookup, totals, parts, owners, scratch)
+                state = hello(buf, at, length, after & 0xFFFFFFFF, state, flow, flows, strings, spans, lookup, totals, parts, whole, owners, scratch)
             else:
                 state = UNUSUAL
-            flows[here + HELLO] = state
+            flows[nth(here + HELLO)] = state
         if at >= limit or captured <= LITTLE:
-            kept[row] = captured
+            kept[nth(row)] = captured
         elif mine and (state > NOT_YET or state <= IN_PARTS):
-            kept[row] = HEAD
-        elif mine and (int(flows[here + SIZES]) >> 16) < CLIENT_BYTES:
-            kept[row] = captured
-            flows[here + SIZES] += captured << 16
+            kept[nth(row)] = HEAD
+        elif mine and (int(flows[nth(here + SIZES)]) >> 16) < CLIENT_BYTES:
+            kept[nth(row)] = captured
+            flows[nth(here + SIZES)] += captured << 16
         else:
-            kept[row] = HEAD
-            if not mine and protocol == TCP and int(buf[at]) == 0x16 and int(buf[at + 1]) == 3 and int(buf[at + 5]) == 2:
+            kept[nth(row)] = HEAD
+            if not mine and protocol == TCP and int(buf[nth(at)]) == 0x16 and int(buf[nth(at + 1)]) == 3 and int(buf[nth(at + 5)]) == 2:
                 answer = 6 + skim.two(buf, at + 3)
                 if answer <= ANSWER:
-                    kept[row] = max(HEAD, min(answer, captured))
-        laid[row] = sides >> BUCKET
-        edges[(sides >> BUCKET) + 1] += 1
-        sizes[(sides >> BUCKET) + 1] += kept[row]
+                    kept[nth(row)] = max(HEAD, min(answer, captured))
+        laid[nth(row)] = sides >> BUCKET
+        edges[nth((sides >> BUCKET) + 1)] += 1
+        sizes[nth((sides >> BUCKET) + 1)] += kept[nth(row)]
 
 
 @jit
 def hello(
     buf: Sequence[int], at: int, length: int, offset: int, state: int, flow: int, flows: MutableSequence[int], strings: MutableSequence[int],
-    spans: MutableSequence[int], lookup: MutableSequence[int], totals: MutableSequence[int], parts: MutableSequence[int],
+    spans: MutableSequence[int], lookup: MutableSequence[int], totals: MutableSequence[int], parts: MutableSequence[int], whole: Sequence[int],
     owners: MutableSequence[int], scratch: MutableSequence[int],
 ) -> int:  # fmt: skip
-    """The state of a flow's hello after one more payload of its client, which stands at `offset` of the stream."""
+    """The state of a flow's hello after one more payload of its client, which stands at `offset` of the stream. `whole`: `parts`, to read"""
     if state == NOT_YET:
-        if offset != 0 or length < 48 or int(buf[at]) != 0x16:
+        if offset != 0 or length < 48 or int(buf[nth(at)]) != 0x16:
             return UNUSUAL
-        if 5 + skim.two(buf, at + 3) > PART:
+        size = 5 + skim.two(buf, at + 3)
+        if size > PART:
             return UNUSUAL
+        if size <= length:
+            return skimmed(buf, at, size, flow, flows, strings, spans, lookup, totals, scratch)
         have = 0
-        owners[flow % len(owners)] = flow
+        owners[nth(flow % len(owners))] = flow
     else:
         have = IN_PARTS - state
-        if offset != have or int(owners[flow % len(owners)]) != flow:
+        if offset != have or int(owners[nth(flow % len(owners))]) != flow:
             return UNUSUAL
     begin = (flow % len(owners)) * PART
     fits = min(length, PART - have)
     for i in range(fits):
-        parts[begin + have + i] = buf[at + i]
+        parts[nth(begin + have + i)] = buf[nth(at + i)]
     have += fits
-    size = 5 + skim.two(parts, begin + 3)
+    size = 5 + skim.two(whole, begin + 3)
     if have >= size:
-        return skimmed(parts, begin, size, flow, flows, strings, spans, lookup, totals, scratch)
-    return IN_PARTS - have  # (always from `parts`: a second kind of buffer would have all of it compiled twice)
+        return skimmed(whole, begin, size, flow, flows, strings, spans, lookup, totals, scratch)
+    return IN_PARTS - have
 
 
 @jit
@@ -287,16 +334,18 @@ def skimmed(
     buf: Sequence[int], at: int, size: int, flow: int, flows: MutableSequence[int], strings: MutableSequence[int], spans: MutableSequence[int],
     lookup: MutableSequence[int], totals: MutableSequence[int], scratch: MutableSequence[int],
 ) -> int:  # fmt: skip
-    """Enter the hello buf[at:at + size]: one more than the number of its essence, or UNUSUAL."""
+    """Enter the hello buf[nth(at:at + size)]: one more than the number of its essence, or UNUSUAL."""
     written = skim.essence(buf, at, at + size, scratch, totals)
     if written < 0:
         return UNUSUAL
     number = skim.intern(scratch, 0, written, strings, spans, lookup, totals)
-    flows[flow * COLUMNS + SIZES] = (int(flows[flow * COLUMNS + SIZES]) & ~0xFFFF) | size
-    flows[flow * COLUMNS + NAME] = 0
-    if int(totals[skim.NAME_SIZE]) != skim.NO_NAME:
-        named = skim.intern(buf, int(totals[skim.NAME_AT]), int(totals[skim.NAME_SIZE]), strings, spans, lookup, totals)
-        flows[flow * COLUMNS + NAME] = named + 1
+    flows[nth(flow * COLUMNS + SIZES)] = (int(flows[nth(flow * COLUMNS + SIZES)]) & ~0xFFFF) | size
+    flows[nth(flow * COLUMNS + NAME)] = 0
+    name, begin = int(totals[skim.NAME_SIZE]), int(totals[skim.NAME_AT])
+    if name != skim.NO_NAME:
+        for i in range(name):  # (strings are always entered from `scratch`: a second kind of buffer would have it all compiled twice)
+            scratch[nth(i)] = buf[nth(begin + i)]
+        flows[nth(flow * COLUMNS + NAME)] = skim.intern(scratch, 0, name, strings, spans, lookup, totals) + 1
     return int(number + 1)
 
 
@@ -307,80 +356,11 @@ def reindex(table: Sequence[int], count: int, columns: int, index: MutableSequen
     for number in range(count):
         base = number * columns
         if columns == WORDS:
-            a, b, c, d = int(table[base + 1]), int(table[base + 2]), int(table[base + 3]), int(table[base + 4])
-            spot = scatter(scatter(a ^ int(table[base]), b), scatter(c, d)) & mask
-            while int(index[spot]) >= 0:
+            a, b, c, d = int(table[nth(base + 1)]), int(table[nth(base + 2)]), int(table[nth(base + 3)]), int(table[nth(base + 4)])
+            spot = scatter(scatter(a ^ int(table[nth(base)]), b), scatter(c, d)) & mask
+            while int(index[nth(spot)]) >= 0:
                 spot = (spot + 1) & mask
         else:
-            ends, ports = int(table[base + ENDS]), int(table[base + PORTS])
-            spot = scatter(scatter(ends & MASK, ends >> 31), scatter(ports & MASK, ports >> 32)) & mask
-            while int(index[spot]) >= 0 and not (
-                table[int(index[spot]) * columns + ENDS] == ends and table[int(index[spot]) * columns + PORTS] == ports
-            ):
-                spot = (spot + 1) & mask  # a later flow of the same endpoints takes the place of the one before
-        index[spot] = number
-
-
-PACKED = 22
-"""32-bit numbers of one packed packet; `pack` and `packed.py` know the places."""
-LOW32 = 0xFFFFFFFF
-
-
-@jit
-def pack(
-    buf: Sequence[int], out: Sequence[int], times: Sequence[int], count: int, number: int, origin: int, limit: int, flow_of: Sequence[int],
-    kept: Sequence[int], laid: Sequence[int], edges: MutableSequence[int], sizes: MutableSequence[int], packed: MutableSequence[int],
-    arena: MutableSequence[int],
-) -> None:  # fmt: skip
-    """Write `count` rows, those of a bucket one behind the other, into `packed`, PACKED numbers each, and what is kept of their payload into `arena`.
-
-    origin: where buf[0] stands in the capture's bytes · limit: payload from there on stands nowhere in them · laid: the bucket of each row, -1 where it is
-    left out · edges, sizes: where the next row of each bucket, and the next byte kept of it, comes to lie; moved on
-    """
-    for row in range(count):
-        bucket = int(laid[row])
-        if bucket < 0:
-            continue
-        base, to, spot = row * loop.WIDTH, int(edges[bucket]) * PACKED, int(sizes[bucket])
-        edges[bucket] += 1
-        sizes[bucket] += kept[row]
-        protocol = int(out[base + loop.PROTOCOL])
-        tcp = protocol == TCP
-        time = int(times[row])
-        size, at = int(kept[row]), int(out[base + loop.PAYLOAD_OFFSET])
-        place = origin + at if at < limit else -1
-        packed[to] = int(flow_of[row]) & LOW32
-        packed[to + 1] = (number + row) & LOW32
-        packed[to + 2] = time & LOW32
-        packed[to + 3] = (time >> 32) & LOW32
-        packed[to + 4] = int(out[base + loop.VERSION]) | (protocol << 8) | (int(out[base + loop.TTL]) << 16) | (int(out[base + loop.TOS]) << 24)
-        packed[to + 5] = int(out[base + loop.SOURCE])
-        packed[to + 6] = int(out[base + loop.DESTINATION])
-        if protocol in (TCP, UDP):
-            packed[to + 7] = (int(out[base + loop.SOURCE_PORT]) << 16) | int(out[base + loop.DESTINATION_PORT])
-        else:
-            packed[to + 7] = (int(out[base + loop.ICMP_TYPE]) << 16) | int(out[base + loop.ICMP_CODE])
-        packed[to + 8] = (
-            (int(out[base + loop.IP_ID]) + 1)
-            | ((int(out[base + loop.DF]) + 1) << 17)
-            | (int(out[base + loop.IP_OPTIONS]) << 19)
-            | ((int(out[base + loop.WINDOW_SCALE]) + 1) << 20)
-        )
-        packed[to + 9] = int(out[base + loop.IP_LENGTH]) & LOW32
-        packed[to + 10] = 0
-        packed[to + 13] = 0
-        if tcp:
-            packed[to + 10] = int(out[base + loop.FLAGS]) | (int(out[base + loop.OPTIONS]) << 12) | (int(out[base + loop.TCP_HEADER_LENGTH]) << 23)
-            packed[to + 13] = (int(out[base + loop.WINDOW]) << 16) | int(out[base + loop.URGENT])
-        packed[to + 11] = int(out[base + loop.SEQ]) & LOW32
-        packed[to + 12] = int(out[base + loop.ACK]) & LOW32
-        packed[to + 14] = int(out[base + loop.TS_VALUE]) & LOW32
-        packed[to + 15] = int(out[base + loop.TS_ECHO]) & LOW32
-        packed[to + 16] = int(out[base + loop.MSS]) + 1
-        packed[to + 17] = int(out[base + loop.PAYLOAD_LENGTH]) & LOW32
-        packed[to + 18] = int(out[base + loop.PAYLOAD_CAPTURED])
-        packed[to + 19] = size
-        packed[to + 20] = place & LOW32
-        packed[to + 21] = (place >> 32) & LOW32
-        for j in range(size):
-            arena[spot + j] = buf[at + j]
+            ends, ports = int(table[nth(base + ENDS)]), int(table[nth(base + PORTS)])
+            spot = place_of(ends, ports, table, index)  # a later flow of the same endpoints takes the place of the one before
+        index[nth(spot)] = number

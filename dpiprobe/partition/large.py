@@ -140,11 +140,11 @@ class _Begun:
 def compiled_loops() -> Loops | None:
     """The loops as machine code; None without numba."""
     from dpiprobe.capture import walk
-    from dpiprobe.flow import skim_loop, table_loop
+    from dpiprobe.flow import pack_loop, skim_loop, table_loop
     from dpiprobe.wire import loop
     from dpiprobe.wire.compiled import compiled
 
-    made = compiled(loop), compiled(table_loop, skim=compiled(skim_loop)), compiled(walk)
+    made = compiled(loop), compiled(table_loop, skim=compiled(skim_loop)), compiled(pack_loop), compiled(walk)
     return Loops(*made) if all(made) else None
 
 

@@ -19,7 +19,7 @@ from dpiprobe.capture.ahead import Ahead
 from dpiprobe.capture.model import Capture
 from dpiprobe.capture.read import Reading
 from dpiprobe.capture.together import Together
-from dpiprobe.flow import table_loop
+from dpiprobe.flow import pack_loop, table_loop
 from dpiprobe.flow.flows import Flows
 from dpiprobe.flow.group import PORTS
 from dpiprobe.flow.packed import PACKED, regroup, sides_of, unpack
@@ -45,10 +45,11 @@ AHEAD = 2
 
 @dataclass(slots=True)
 class Loops:
-    """The three loops, all plain or all compiled. `walk`: None where the record walk is the format's own plain one"""
+    """The loops, all plain or all compiled. `walk`: None where the record walk is the format's own plain one"""
 
     decode: Any = loop
     table: Any = table_loop
+    pack: Any = pack_loop
     walk: Any = None
 
 
@@ -197,7 +198,7 @@ def read_parts(
     beside = Ahead(chunks, AHEAD) if file is not None and hear is None else None
     try:
         for chunk in beside or chunks:
-            _lay(chunk, table, rows, aside, loops.table, hear)
+            _lay(chunk, table, rows, aside, loops, hear)
     finally:
         if beside is not None:
             beside.stop()
@@ -225,10 +226,10 @@ def _decoded(reading: Reading | Together, decoder: Decoder, again: bool) -> Iter
         yield _Decoded(buf, table, what, np.array(records.times, np.int64), number, records.origin, len(records.buf) if again else 0, errors)
 
 
-def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Any, hear: Hear | None) -> None:
+def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Loops, hear: Hear | None) -> None:
     """One chunk: entered into the table, its rows laid by bucket."""
     flat = chunk.table.reshape(-1)
-    octets: Any = chunk.buf if loops is table_loop else np.frombuffer(chunk.buf, np.uint8)
+    octets: Any = chunk.buf if loops.table is table_loop else np.frombuffer(chunk.buf, np.uint8)
     _quote(chunk, table, aside)
     entered = table.enter(octets, flat, chunk.what, chunk.times, chunk.number, chunk.limit)
     edges, sizes = entered.edges, entered.sizes
@@ -236,7 +237,7 @@ def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: An
         return
     words = np.empty(int(edges[-1]) * PACKED, np.uint32)
     arena = np.empty(int(sizes[-1]), np.uint8)
-    loops.pack(
+    loops.pack.pack(
         octets, flat, chunk.times, len(chunk.what), chunk.number, chunk.origin, chunk.limit, entered.flow_of, entered.kept, entered.laid, edges.copy(),
         sizes.copy(), words, arena,
     )  # fmt: skip
@@ -263,7 +264,7 @@ def _quote(chunk: _Decoded, table: FlowTable, aside: _Aside) -> None:
         assert version in (4, 6)
         words = np.empty(PACKED, np.uint32)
         arena = bytearray(size)
-        pack: Any = table_loop.pack
+        pack: Any = pack_loop.pack
         pack(buf, one, chunk.times[row : row + 1], 1, chunk.number + row, 0, 0, [-1], [size], [0], [0], [0], words, arena)
         aside.words.append(words)
         aside.payload.append(bytes(arena))

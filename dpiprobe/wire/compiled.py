@@ -2,7 +2,8 @@
 
 Rules of this file:
 - The module is executed a second time with `jit` in its globals (a decorator applied to closures would never find its cache again), and with
-  `int` as numpy.int64, so that an element of a uint8 array widens as an element of `bytes` does.
+  `int` as numpy.int64, so that an element of a uint8 array widens as an element of `bytes` does. `nth` around an index, where a module has it, says
+  that it is not negative: it becomes numpy.uint64, an element is then one load, and a loop that copies bytes copies many at once.
 - Machine code is cached beside the source; where that folder cannot be written, in the user's cache folder, else in a private folder of this
   process. Never an error: without numba, or where it cannot compile, there is no compiled form (None) and the plain one serves.
 """
@@ -19,7 +20,7 @@ from types import ModuleType
 
 LOOPS = (
     "wire/loop.py", "wire/packets.py", "capture/walk.py", "flow/skim_loop.py", "flow/table_loop.py", "flow/flows.py", "flow/stream_loop.py",
-    "flow/landmark_loop.py",
+    "flow/landmark_loop.py", "flow/pack_loop.py",
 )  # fmt: skip
 """Sources that compiled code is made of."""
 _made: dict[str, ModuleType | None] = {}
@@ -57,6 +58,7 @@ def _compile(module: ModuleType, others: dict[str, ModuleType | None]) -> Module
     twin = util.module_from_spec(spec)
     twin.__dict__["jit"] = numba.njit(cache=True, nogil=True)
     twin.__dict__["int"] = np.int64
+    twin.__dict__["nth"] = np.uint64
     twin.__dict__.update(others)
     sys.modules[twin_name] = twin
     try:
