@@ -92,6 +92,11 @@ class Signature:
         return any(needs_context(c) for c in self.clauses)
 
     @cached_property
+    def waiting(self) -> tuple[Clause, ...]:
+        """The clauses that only the second pass can judge."""
+        return tuple(c for c in self.clauses if needs_context(c))
+
+    @cached_property
     def looks_across(self) -> bool:
         """A clause of it compares all flows of a name that it matches."""
         return any(isinstance(c, Across) for c in self.clauses)

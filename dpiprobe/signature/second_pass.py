@@ -12,14 +12,26 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
 from dpiprobe.observe.table import SuspectTable
 from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, Predicate, SeenAt
+from dpiprobe.signature.history import History, Key, Keys
 from dpiprobe.signature.ledger import Fellow, Ledger, Shown
 from dpiprobe.signature.match import ClauseState, Match
 
 Unknown = ClauseState("not_visible")
-Key = tuple[Hashable, ...]
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Column(Protocol[T_co]):
+    """One entry a flow: a list, or what tells an entry when it is asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, flow: int, /) -> T_co: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +46,22 @@ class Context:
     ledger: where the flows are a part of a capture, with `numbers`: each flow's place in the whole
     """
 
-    control: Sequence[str | None]
+    control: Column[str | None]
     outcome: Sequence[str | None]
-    client: Sequence[Hashable]
-    server: Sequence[Hashable]
-    port: Sequence[Hashable]
-    name: Sequence[Hashable]
-    start: Sequence[int]
+    client: Column[Hashable]
+    server: Column[Hashable]
+    port: Column[Hashable]
+    name: Column[Hashable]
+    start: Column[int]
     matches: Sequence[Match] = ()
     ratios: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     control_values: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
-    certificate: Sequence[str | None] = ()
-    seen_at: Sequence[str | None] = ()
-    both_ends: Sequence[frozenset[str] | None] = ()
+    certificate: Column[str | None] = ()
+    seen_at: Column[str | None] = ()
+    both_ends: Column[frozenset[str] | None] = ()
     table: SuspectTable | None = None
     ledger: Ledger | None = None
-    numbers: Sequence[int] = ()
+    numbers: Column[int] = ()
 
 
 def second_pass(pending: Iterable[Match], context: Context) -> list[Match]:
@@ -64,16 +76,25 @@ def second_pass(pending: Iterable[Match], context: Context) -> list[Match]:
 
 def settle(matches: Iterable[Match]) -> list[Match]:
     """All matches with disjoint claims: in each flow the most specific keeps its packets; one that loses a packet it `expect`s is gone."""
-    taken: dict[int, set[int]] = defaultdict(set)
+    kept: list[Match] = []
+    for _, here in groupby(sorted(matches, key=_order), key=attrgetter("flow")):
+        of_flow = list(here)
+        kept += _disjoint(of_flow) if len(of_flow) > 1 else of_flow
+    return kept
+
+
+def _disjoint(matches: list[Match]) -> list[Match]:
+    """The same for the matches of one flow, the specific ones first."""
+    taken: set[int] = set()
     kept = []
-    for match in sorted(matches, key=_order):
-        lost = taken[match.flow] & set(match.rows)
+    for match in matches:
+        lost = taken & set(match.rows)
         if lost:
             gone = {number for row, number in zip(match.rows, match.packets, strict=True) if row in lost}
             if gone & {n for c in match.definition.expect for n in match.clauses[c.name].packets}:
                 continue
         left = [(row, number) for row, number in zip(match.rows, match.packets, strict=True) if row not in lost]
-        taken[match.flow].update(row for row, _ in left)
+        taken.update(row for row, _ in left)
         kept.append(replace(match, rows=tuple(r for r, _ in left), packets=tuple(n for _, n in left)) if lost else match)
     return kept
 
@@ -86,7 +107,8 @@ class _Judge:
     def __init__(self, context: Context, pending: Sequence[Match]) -> None:
         self._context = context
         self._pending = pending
-        self._histories: dict[Earlier, dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]]] = {}
+        self._keys = Keys({name: getattr(context, name) for name in ("client", "server", "port", "name", "start")})
+        self._histories: dict[tuple[tuple[str, ...], ...], History] = {}
         self._names: dict[tuple[str, Key], list[Match]] = defaultdict(list)
         self._over_name: dict[tuple[str, Across, Key], ClauseState] = {}
         for match in pending:
@@ -101,16 +123,15 @@ class _Judge:
         """The match with its second-pass clauses judged, or None where they do not bear it out."""
         signature = match.definition
         clauses = dict(match.clauses)
-        for clause in signature.clauses:
-            if clauses[clause.name].state == "pending":
-                clauses[clause.name] = self._clause(clause, match)
+        for clause in signature.waiting:
+            clauses[clause.name] = self._clause(clause, match)
         if any(clauses[c.name].state != "held" for c in signature.expect):
             return None
         if signature.any_of and not any(clauses[c.name].state == "held" for c in signature.any_of):
             return None
         if any(clauses[c.name].state == "held" for c in signature.rule_out):
             return None
-        return replace(match, clauses=clauses, pending=False)
+        return Match(match.signature, match.flow, clauses, match.packets, match.rows, signature)
 
     def _clause(self, clause: Clause, match: Match) -> ClauseState:
         match clause:
@@ -176,13 +197,15 @@ class _Judge:
         return ClauseState(overall.state, packets if overall.state == "held" else ())
 
     def _earlier(self, clause: Earlier, flow: int) -> ClauseState:
-        starts, flows = self._history(clause).get(self._key(clause, flow), ([], []))
+        history = self._history(clause)
+        low, high = history.places(self._key(clause, flow))
+        starts = history.starts
         own = self._context.start[flow]
-        begin, end = bisect_left(starts, own - clause.within), bisect_left(starts, own)
+        begin, end = bisect_left(starts, own - clause.within, low, high), bisect_left(starts, own, low, high)
         if clause.later:
-            begin, end = bisect_right(starts, own), bisect_right(starts, own + clause.within)
-        latest = next((i for i in range(end - 1, begin - 1, -1) if flows[i][0] != flow), None)
-        found = [] if latest is None else [(starts[latest], flows[latest][1])]
+            begin, end = bisect_right(starts, own, low, high), bisect_right(starts, own + clause.within, low, high)
+        latest = next((i for i in range(end - 1, begin - 1, -1) if history.flows[i] != flow), None)
+        found = [] if latest is None else [(starts[latest], history.packets_at(latest))]
         if self._context.ledger is not None and "client" not in clause.same:
             first, last = (own + 1, own + clause.within) if clause.later else (own - clause.within, own - 1)
             others = self._context.ledger.shown(clause, self._key(clause, flow))
@@ -192,34 +215,29 @@ class _Judge:
     def enter(self, ledger: Ledger) -> None:
         """Write what these flows show of clauses that flows of other clients ask. Where packets play no part, as few flows as give the same answers."""
         for clause in ledger.clauses:
-            shown: list[tuple[Key, Shown]] = []
-            for key, (starts, flows) in self._history(clause).items():
-                kept: list[Shown] = []
-                for start, (flow, packets) in zip(starts, flows, strict=True):
-                    if not packets and len(kept) > 1 and not kept[-1][2] and not kept[-2][2] and start - kept[-2][0] <= clause.within:
-                        kept.pop()  # whoever sees this one, sees the one before it or the one after it
-                    kept.append((start, self._context.numbers[flow], packets))
-                shown += [(key, one) for one in kept]
-            ledger.enter(clause, shown)
+            history = self._history(clause)
+            ledger.enter(clause, ((key, self._shown(history, i)) for key, places in history.telling(clause.within) for i in places))
+
+    def _shown(self, history: History, place: int) -> Shown:
+        return history.starts[place], self._context.numbers[history.flows[place]], history.packets_at(place)
 
     def _key(self, clause: Earlier, flow: int) -> Key:
-        return tuple(getattr(self._context, name)[flow] for name in clause.same)
+        return tuple(self._keys.of(name)[flow] for name in clause.same)
 
-    def _history(self, clause: Earlier) -> dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]]:
-        """Per key the flows that show what the clause asks for, by their start, with the packets that show it."""
-        if clause not in self._histories:
+    def _history(self, clause: Earlier) -> History:
+        """The flows that show what the clause asks for, with the packets that show it."""
+        question = clause.outcomes, clause.signatures, clause.techniques, clause.same
+        if question not in self._histories:
             context = self._context
-            shown: dict[int, tuple[int, ...]] = {f: () for f, word in enumerate(context.outcome) if word in clause.outcomes}
-            for match in (*context.matches, *(m for m in self._pending if _stands(m))):
-                if match.signature in clause.signatures or _within(match.definition.technique, clause.techniques):
-                    shown[match.flow] = match.packets
-            history: dict[Key, tuple[list[int], list[tuple[int, tuple[int, ...]]]]] = defaultdict(lambda: ([], []))
-            for f in sorted(shown, key=lambda f: context.start[f]):
-                starts, flows = history[self._key(clause, f)]
-                starts.append(context.start[f])
-                flows.append((f, shown[f]))
-            self._histories[clause] = history
-        return self._histories[clause]
+            shown = [f for f, word in enumerate(context.outcome) if word in clause.outcomes]
+            packets: dict[int, tuple[int, ...]] = {}
+            if clause.signatures or clause.techniques:
+                for match in (*context.matches, *(m for m in self._pending if _stands(m))):
+                    if match.signature in clause.signatures or _within(match.definition.technique, clause.techniques):
+                        packets[match.flow] = match.packets
+                shown = list(dict.fromkeys((*shown, *packets)))
+            self._histories[question] = History(self._keys, clause.same, shown, packets)
+        return self._histories[question]
 
 
 def _stands(match: Match) -> bool:
@@ -249,7 +267,7 @@ def _measured(predicates: tuple[Predicate, ...], columns: Mapping[str, Sequence[
     return states
 
 
-def _one_of(column: Sequence[str | None], flow: int, words: tuple[str, ...]) -> ClauseState:
+def _one_of(column: Column[str | None], flow: int, words: tuple[str, ...]) -> ClauseState:
     value = column[flow] if flow < len(column) else None
     return Unknown if value is None else ClauseState("held" if value in words else "failed")
 

@@ -41,9 +41,13 @@ def compare_issuers(observed: Observed, controls: Controls, waiting: Sequence[in
     return out
 
 
+ALERT_RECORD = 7
+"""Bytes of a plaintext alert with its record's header (RFC 8446 sections 5.1 and 6)."""
+
+
 def may_show(observed: Observed) -> Bools:
-    """Flows whose server may have shown a certificate in the clear: all but those whose first record is a ServerHello alone that the next record
-    shows to be followed by nothing readable (ChangeCipherSpec, alert or application data), as in TLS 1.3 (RFC 8446 appendix D.4)."""
+    """Flows whose server may have shown a certificate in the clear: all but those whose first record is an alert, or a ServerHello alone that the next
+    record shows to be followed by nothing readable (ChangeCipherSpec, alert or application data), as in TLS 1.3 (RFC 8446 appendix D.4)."""
     flows, packets, columns = observed.flows, observed.flows.packets, columns_of(observed)
     out = np.asarray(flows.trigger_kind == CLIENT_HELLO, np.bool_)
     first = columns.first((flows.origin == SERVER) & (columns.length > 0))
@@ -51,9 +55,16 @@ def may_show(observed: Observed) -> Bools:
     if not len(flows.row):
         return out
     row = flows.row[slot]
-    known = np.flatnonzero(out & (first >= 0) & (flows.offset[slot] == 0) & (packets.payload_captured[row] >= 16))
-    arena, place = np.frombuffer(packets.arena, np.uint8), packets.payload_offset[row[known]]
-    head = arena[place[:, None] + np.arange(15)].astype(np.int64)
+    begins = np.flatnonzero(out & (first >= 0) & (flows.offset[slot] == 0) & (packets.payload_captured[row] >= ALERT_RECORD))
+    arena = np.frombuffer(packets.arena, np.uint8)
+    if len(begins):
+        start = np.lib.stride_tricks.sliding_window_view(arena, ALERT_RECORD)[packets.payload_offset[row[begins]]]
+        out[begins[(start[:, [0, 1, 3, 4]] == (ALERT, 3, 0, 2)).all(axis=1)]] = False
+    known = begins[out[begins] & (packets.payload_captured[row[begins]] >= 16)]
+    if not len(known):
+        return out
+    place = packets.payload_offset[row[known]]
+    head = np.lib.stride_tricks.sliding_window_view(arena, 15)[place].astype(np.int64)
     record, message = head[:, 3] << 8 | head[:, 4], head[:, 6] << 16 | head[:, 7] << 8 | head[:, 8]
     alone = (head[:, 0] == HANDSHAKE) & (head[:, 1] == 3) & (head[:, 5] == SERVER_HELLO) & (record == message + 4) & (record >= 40)
     alone &= (head[:, 11:] != np.frombuffer(HELLO_RETRY_RANDOM[:4], np.uint8)).any(axis=1)

@@ -7,14 +7,16 @@ capture serve other content); what is not known is None.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.observe.build import Observed
 from dpiprobe.observe.vocabulary import FLOW_FEATURES
-from dpiprobe.signature.clause import Compare, Control
+from dpiprobe.signature.clause import Compare, Control, Predicate
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match, Screen
 from dpiprobe.signature.model import Signature
@@ -23,37 +25,78 @@ from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.certificates import compare_issuers, may_show
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.grouping import name_of
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.vantage import vantage
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+T = TypeVar("T")
 
 
 CERTIFICATE = "certificate"
 
 
+class Each(Generic[T]):
+    """A column whose entries are worked out where somebody asks: most flows are asked nothing."""
+
+    def __init__(self, count: int, entry: Callable[[int], T]) -> None:
+        self._count, self._entry = count, entry
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, flow: int, /) -> T:
+        return self._entry(flow)
+
+
 def screen(observed: Observed, controls: Controls) -> Screen:
     """In which flows the controls let a signature hold that expects something of them."""
-    states = controls.states
     visible: list[Bools] = []
 
     def possible(signature: Signature, waiting: Ints) -> Bools | None:
-        mask: Bools | None = None
-        for clause in signature.expect:
+        asked = [clause for clause in signature.expect if isinstance(clause, Control | Compare)]
+        if not asked:
+            return None
+        states = controls.states[waiting]
+        mask = np.ones(len(waiting), np.bool_)
+        for clause in asked:
+            words = clause.states if isinstance(clause, Control) else ("completes",)
+            mask &= np.isin(states, words)
             if isinstance(clause, Control):
-                part: Bools = np.isin(states, clause.states)
-            elif isinstance(clause, Compare):
-                part = (states == "completes") if controls.designated or not clause.predicates else np.zeros(len(states), np.bool_)
-                if clause.certificate is not None:
-                    visible[:] = visible or [may_show(observed)]
-                    part = part & visible[0]
-            else:
+                for predicate in clause.predicates:
+                    mask &= _within_reach(observed, controls, predicate)[waiting]
                 continue
-            mask = part if mask is None else mask & part
-        return mask[waiting] if mask is not None else None
+            if clause.predicates and not controls.designated:
+                mask[:] = False
+            if clause.certificate is not None and mask.any():
+                visible[:] = visible or [may_show(observed)]
+                mask &= visible[0][waiting]
+        return mask
 
     return possible
+
+
+def _within_reach(observed: Observed, controls: Controls, predicate: Predicate) -> Bools:
+    """Flows of which controls show values between which a median can lie that passes; all where that cannot be said."""
+    test, worked = predicate.test, controls.worked
+    if test.how != "in" or test.negated:
+        return np.ones(len(observed.flows), np.bool_)
+    values = observed.flow_feature(predicate.feature)
+    known = values.known[worked.chosen]
+    data, of = values.data[worked.chosen[known]].astype(np.float64), worked.pool_of_chosen[known]
+    least, most = np.full(worked.pools, np.inf), np.full(worked.pools, -np.inf)
+    np.minimum.at(least, of, data)
+    np.maximum.at(most, of, data)
+    some = np.zeros(worked.pools, np.bool_)
+    for low, high in test.intervals:
+        part = least <= most
+        if low is not None:
+            part &= most >= low
+        if high is not None:
+            part &= least <= high
+        some |= part
+    return np.asarray(some[worked.pool[controls.named.of]], np.bool_)
 
 
 def _asked(pending: Iterable[Match]) -> dict[str, set[int]]:
@@ -81,25 +124,26 @@ def context_of(
     """Everything that second-pass clauses ask, from the first pass, the outcomes, the controls and, where there is one, the capture of the other
     end. Only flows with a pending match are compared."""
     flows = observed.flows
+    count = len(flows)
     asked = _asked(m for m in first if m.pending)
     values = {name: _controls_values(observed, controls, name, sorted(waiting)) for name, waiting in asked.items() if name in FLOW_FEATURES}
     return Context(
-        control=controls.states.tolist(),
+        control=Each(count, controls.state),
         outcome=[o.word for o in outcomes],
-        client=flows.client.tolist(),
-        server=flows.server.tolist(),
-        port=flows.server_port.tolist(),
-        name=[t.server_name if t else None for t in flows.triggers],
-        start=columns_of(observed).first_time.tolist(),
+        client=flows.client,
+        server=flows.server,
+        port=flows.server_port,
+        name=Each(count, partial(name_of, flows)),
+        start=columns_of(observed).first_time,
         matches=[m for m in first if not m.pending],
         ratios={name: _ratios(observed, controls, name, column) for name, column in values.items()} if controls.designated else {},
         control_values=values,
         certificate=compare_issuers(observed, controls, sorted(asked.get(CERTIFICATE, ()))),
-        seen_at=vantage(observed),
-        both_ends=[_shown(ends.get(f)) for f in range(len(flows))] if ends is not None else (),
+        seen_at=Each(count, lambda f: observed.once("vantage", vantage)[f]),
+        both_ends=[_shown(ends.get(f)) for f in range(count)] if ends is not None else (),
         table=observed,
         ledger=ledger,
-        numbers=[flows.label(f) - 1 for f in range(len(flows))] if ledger is not None else (),
+        numbers=Each(count, lambda f: flows.label(f) - 1) if ledger is not None else (),
     )
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from dpiprobe.capture.read import read_capture
 from dpiprobe.cases.build import Tape
 from dpiprobe.cases.certificate import certificate, flight
+from dpiprobe.flow.flows import CLIENT_HELLO
 from dpiprobe.flow.settle import settle
 from dpiprobe.observe.build import observe
 from dpiprobe.tls.server import issuer
-from dpiprobe.verdict.certificates import compare_issuers
+from dpiprobe.verdict.certificates import _issuer, compare_issuers, may_show
 from dpiprobe.verdict.control import choose_controls
 from dpiprobe.verdict.outcome import outcome_of
 from dpiprobe.verdict.view import FlowView
@@ -47,3 +48,14 @@ def test_controls_that_do_not_agree_say_nothing(tmp_path: Path) -> None:
 
 def test_one_name_alone_has_no_control(tmp_path: Path) -> None:
     assert compared(tmp_path, ("a.example", "Public"), ("a.example", "Other")) == [None, None]
+
+
+def test_who_may_not_show_a_certificate_shows_none() -> None:
+    told = 0
+    for path in sorted((Path(__file__).parents[2] / "pcaps").rglob("*.pcap*"))[::3]:
+        observed = observe(settle(read_capture(str(path), path.name).packets))
+        may, seen = may_show(observed), dict[int, bytes | None]()
+        hidden = [f for f in range(len(may)) if not may[f] and observed.flows.trigger_kind[f] == CLIENT_HELLO]
+        told += len(hidden)
+        assert [f for f in hidden if _issuer(observed, f, seen) is not None] == [], path
+    assert told > 100
