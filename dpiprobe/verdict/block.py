@@ -44,6 +44,17 @@ def slots_of(flows: Flows, chosen: Ints) -> tuple[Ints, Ints]:
     return np.arange(len(place)) + (start - np.cumsum(length) + length)[place], place
 
 
+def slots_by_flow(flows: Flows, at: Ints) -> dict[int, list[int]]:
+    """These slots, ascending, by their flow."""
+    found: dict[int, list[int]] = {}
+    for slot, f in zip(at.tolist(), flows.flow[at].tolist(), strict=True):
+        if f in found:
+            found[f].append(slot)
+        else:
+            found[f] = [slot]
+    return found
+
+
 class Block:
     """The slots of some flows, flow by flow; `edges`: where each flow's begin in the lists (and the last one's end)."""
 

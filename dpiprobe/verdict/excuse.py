@@ -37,17 +37,18 @@ class Excuses:
         self.outcomes = outcomes
         self.controls = controls
         self.view = view
+        self._handlers = {
+            "reset": self._reset, "closed": self._closed, "alert": self._closed, "page": self._closed, "silent": self._silent,
+            "stalled": self._stalled, "refused": self._address, "unanswered": self._address, "unreachable": self._unreachable,
+            "aborted": self._aborted, "slow": self._slow,
+        }  # fmt: skip
 
     def excuse(self, judgement: Judgement, found: list[Evidence], because: str | None) -> None:
         """Fill in verdict, reason word, alternatives and sentences of a flow that nobody can be blamed for."""
         f, word = judgement.flow, self.outcomes[judgement.flow].word
         view = self.view(f)
         judgement.verdict = "insufficient"
-        handler = {
-            "reset": self._reset, "closed": self._closed, "alert": self._closed, "page": self._closed, "silent": self._silent,
-            "stalled": self._stalled, "refused": self._address, "unanswered": self._address, "unreachable": self._unreachable,
-            "aborted": self._aborted, "slow": self._slow,
-        }.get(word)  # fmt: skip
+        handler = self._handlers.get(word)
         if handler is None:
             judgement.because = self.outcomes[f].because or "truncated"
             judgement.reasons.append("the part of the connection that would tell is not in the capture")

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import SERVER
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.after_reset import answers_after_reset
+from dpiprobe.verdict.block import slots_by_flow
 from dpiprobe.verdict.candidates import Candidates
 from dpiprobe.verdict.contents import Contents
 from dpiprobe.verdict.early import Early, early_refusals
@@ -51,7 +52,7 @@ def missing_timestamps(observed: Observed, contents: Contents, sheds: Callable[[
     """Data or a close without timestamps in a connection that negotiated them (RFC 7323 section 3.2: every segment but a reset carries them)."""
     stamps = timestamps_of(observed)
     found: dict[int, list[Evidence]] = {}
-    for f, bare in _by_flow(observed, np.flatnonzero(stamps.bare & stamps.missing[observed.flows.flow])).items():
+    for f, bare in slots_by_flow(observed.flows, np.flatnonzero(stamps.bare & stamps.missing[observed.flows.flow])).items():
         if not len(observed.rows(f)) or sheds(f):
             continue
         technique = contents.technique(bare[0], f)
@@ -68,7 +69,7 @@ def conflicting_data(observed: Observed, contents: Contents) -> dict[int, list[E
     at = at[flows.hello[flows.flow[at]] >= 0]
     strange = dict(zip(at.tolist(), _strangeness(observed, at).tolist(), strict=True))
     found: dict[int, list[Evidence]] = {}
-    for f, conflict in _by_flow(observed, at).items():
+    for f, conflict in slots_by_flow(flows, at).items():
         if len(conflict) < 2:
             continue
         forged = max(conflict, key=strange.__getitem__)  # the first of several
@@ -89,14 +90,3 @@ def _strangeness(observed: Observed, at: Ints) -> Ints:
     bare = (flows.timestamps[flows.flow[at]] == 1) & ((packets.options[row] & OPT_TIMESTAMPS) == 0)
     score = (np.abs(packets.ttl[row] - packets.ttl[model]) > 1).astype(np.int64) + 2 * bare + (packets.df[row] != packets.df[model])
     return np.where(syn_ack >= 0, score, 0)
-
-
-def _by_flow(observed: Observed, at: Ints) -> dict[int, list[int]]:
-    """Slots by their flow."""
-    found: dict[int, list[int]] = {}
-    for slot, f in zip(at.tolist(), observed.flows.flow[at].tolist(), strict=True):
-        if f in found:
-            found[f].append(slot)
-        else:
-            found[f] = [slot]
-    return found

@@ -18,6 +18,7 @@ from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed, server_round_trips
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
+from dpiprobe.verdict.blame import Blame
 from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
@@ -30,17 +31,15 @@ from dpiprobe.verdict.grouping import Groups, grouping_of
 from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.luck import allow_for_losses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
-from dpiprobe.verdict.observations import observations_of
+from dpiprobe.verdict.observations import Observations
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
 from dpiprobe.verdict.silence import dropped_hellos, stalls
 from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.timestamps import timestamps_of
-from dpiprobe.verdict.view import FlowView, Views
-from dpiprobe.verdict.words_of import deepest, mechanism_of, position_of, rank, related
+from dpiprobe.verdict.view import Views
+from dpiprobe.verdict.words_of import mechanism_of, position_of, related
 
-FROM_BOTH_ENDS = frozenset({"not-sent-by-server", "not-sent-by-client", "lost-between-the-ends"})
-"""Findings that know more of the box's place than the client's side shows."""
 FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing", "initials-unanswered"})
 """Findings about how a packet looks, when it came or that it was not answered, which the server's own capture of that very packet overrules."""
 
@@ -76,6 +75,9 @@ class Judge:
         self.samples = server_round_trips(observed.flows)[1]
         self.columns = columns_of(observed)
         self.view = views or Views(observed)
+        self.kinds: list[int] = observed.flows.trigger_kind.tolist()
+        self.observations = Observations(observed)
+        self.blame = Blame(observed, self.outcomes, self.view)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
     def judgements(self) -> Judgements:
@@ -103,8 +105,7 @@ class Judge:
                     findings[f].append(silence.evidence)
                 if silence.because:
                     because[f] = silence.because
-        kinds = flows.trigger_kind.tolist()
-        mute = [f for f in quiet if self.outcomes[f].word != "stalled" and kinds[f] in (CLIENT_HELLO, HTTP_REQUEST)]
+        mute = [f for f in quiet if self.outcomes[f].word != "stalled" and self.kinds[f] in (CLIENT_HELLO, HTTP_REQUEST)]
         for f, silence in dropped_hellos(self.observed, mute, self.controls, self.view).items():
             if silence.evidence:
                 findings[f].append(silence.evidence)
@@ -197,15 +198,14 @@ class Judge:
 
     def _judge(self, f: int, found: list[Evidence], because: str | None) -> Judgement:
         outcome = self.outcomes[f]
-        kind = int(self.observed.flows.trigger_kind[f])
-        judgement = Judgement(f, outcome.word, evidence=found)
-        judgement.observations = observations_of(f, found, self.observed, self.outcomes[f], self.view)
+        kind = self.kinds[f]
+        judgement = Judgement(f, outcome.word, evidence=found, observations=self.observations.of(f, found, outcome))
         proof = [e for e in found if e.sufficient]
         ends = self.ends.get(f)
         if ends and ends.cleared and all(e.kind in FROM_ONE_END for e in proof):
             self._clear(judgement, ends.cleared)
         elif proof:
-            self._blame(judgement, proof)
+            self.blame.blame(judgement, proof)
         elif outcome.word == "worked" and (strange := self._strange_certificate(f)) is not None:
             judgement.verdict, judgement.because = "insufficient", "server-or-third-party"
             judgement.technique, judgement.techniques = "mitm", ["mitm"]
@@ -254,11 +254,7 @@ class Judge:
 
     def _by_name(self, f: int) -> bool:
         """A hello or request with another name worked: the name matters."""
-        return self.controls.state(f) == "completes" and int(self.observed.flows.trigger_kind[f]) in (
-            CLIENT_HELLO,
-            HTTP_REQUEST,
-            QUIC_INITIAL,
-        )
+        return self.kinds[f] in (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL) and self.controls.state(f) == "completes"
 
     def _trigger(self, technique: str, kind: int, by_name: bool) -> str:
         if technique.startswith("residual"):
@@ -276,74 +272,6 @@ class Judge:
         for match in self.matches.get(f, ()):
             if not match.pending and match.deployment and match.definition.technique.split(".")[0] == top:
                 return match.signature
-        return None
-
-    # ---- blame
-
-    def _blame(self, judgement: Judgement, proof: list[Evidence]) -> None:
-        f = judgement.flow
-        view, outcome = self.view(f), self.outcomes[f]
-        techniques = [e.technique if e.kind in FROM_BOTH_ENDS else self._placed(view, e.technique) for e in proof]
-        if any(e.technique == "drop.hello" for e in proof):  # how a hello was refused that was provably swallowed
-            refusals = [e for e in judgement.evidence if e.kind == "icmp-unreachable"]
-            techniques += [e.technique for e in refusals]
-            proof = [*proof, *refusals]
-        judgement.techniques = deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t)))
-        judgement.technique = judgement.techniques[0]
-        judgement.reasons = [e.reason for e in proof]
-        believed = self._believed_forgery(view, proof)
-        if believed and outcome.word == "worked":
-            judgement.outcome = "page"
-        intercepted = judgement.technique.startswith("mitm")
-        worked = outcome.word == "worked" and not believed and not intercepted
-        if any(e.kind == "unexpected-certificate" for e in proof):
-            judgement.could_be += ["consented-inspection", "captive-portal"]
-        if outcome.word == "unseen":
-            judgement.verdict, judgement.because = "insufficient", outcome.because or "truncated"
-            return
-        judgement.verdict = "contested" if worked else "blocked"
-        kinds = {e.kind for e in proof}
-        strong = any(e.weight == "high" for e in proof) or len(kinds) > 1
-        judgement.confidence = "high" if strong else "low" if all(e.weight == "low" for e in proof) else "medium"
-        position = self._position_reason(view, judgement.technique)
-        if position:
-            judgement.reasons.append(position)
-
-    def _believed_forgery(self, view: FlowView, proof: list[Evidence]) -> bool:
-        """Forged payload (or close) that came before any genuine answer and so was what the client got."""
-        for evidence in proof:
-            if not evidence.technique.startswith(("data", "fin")) or not evidence.slots:
-                continue
-            first = min(evidence.slots) if evidence.kind != "conflicting-data" else evidence.slots[0]
-            if view.answer < 0 or first <= view.answer:
-                return True
-        return False
-
-    def _placed(self, view: FlowView, technique: str) -> str:
-        """Forged resets with their position, as far as this flow shows it."""
-        if not technique.startswith("rst") or technique == "rst.rewrite":
-            return technique
-        resets = sorted(s for s in view.server_resets if s > max(view.hello, view.syn))
-        if view.hello < 0 or not resets:
-            return "rst"
-        if view.ack_end >= 0 or view.answer >= 0:
-            return "rst.on-path"
-        if any(e for e in view.errors if e > view.hello and view.packet(e, "icmp_type") == 11):
-            return "rst.on-path"
-        if view.ttl_limited or view.lost or view.watched_after(resets[0]) < max(3 * view.rtt, 200_000_000):
-            return "rst"
-        if int(self.observed.flows.client[view.f]) in self.columns.lossy_clients:
-            return "rst"  # that nothing was acknowledged may be the capture's loss as well
-        late = [s for s in view.server_resets if view.rtt > 0 and view.when(s) - view.when(view.hello) >= 0.9 * view.rtt]
-        return "rst" if late else "rst.in-path"
-
-    def _position_reason(self, view: FlowView, technique: str) -> str | None:
-        if technique == "rst.on-path":
-            if view.ack_end >= 0:
-                return f"the server acknowledged the end of the hello in packet {view.number(view.ack_end)}: it was not held back"
-            return "the hello went on beside the reset"
-        if technique == "rst.in-path":
-            return "the server never acknowledged the hello: it was swallowed"
         return None
 
     # ---- what needs other flows' verdicts

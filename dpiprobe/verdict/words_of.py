@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
+
+WORDS = 1024
+"""Answers that are kept: techniques are words, few of which come together; policy."""
 
 PRECEDENCE = (
     "residual",
@@ -38,6 +43,7 @@ _ADDRESS = {
 }  # fmt: skip
 
 
+@lru_cache(WORDS)
 def mechanism_of(technique: str, trigger_kind: int, by_name: bool) -> str | None:
     """The deepest mechanism that a technique supports in a flow of this kind; `.sni` and `.host` only where the name was shown to matter."""
     table = {CLIENT_HELLO: _TLS, HTTP_REQUEST: _HTTP, QUIC_INITIAL: _QUIC}.get(trigger_kind, _ADDRESS)
@@ -57,6 +63,7 @@ def lookup(table: dict[str, str], technique: str) -> str | None:
     return None
 
 
+@lru_cache(WORDS)
 def rank(technique: str) -> int:
     """Place of a technique in the precedence, smaller first."""
     for place, word in enumerate(PRECEDENCE):
@@ -65,17 +72,25 @@ def rank(technique: str) -> int:
     return len(PRECEDENCE)
 
 
+@lru_cache(WORDS)
 def related(a: str, b: str) -> bool:
     """Equal, or one above the other in the dotted tree."""
     return a == b or a.startswith(b + ".") or b.startswith(a + ".")
 
 
+@lru_cache(WORDS)
 def position_of(technique: str) -> str:
     """What a technique says about the box's place."""
     if technique.endswith("on-path"):
         return "on-path"
     inside = ("in-path", "rewrite", "drop.", "quic.drop", "proxy", "mitm", "throttle", "residual.drop", "icmp")
     return "in-path" if any(word in technique for word in inside) else "unknown"
+
+
+@lru_cache(WORDS)
+def in_order(techniques: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once, by precedence, the more exact first; without those that another one says more exactly."""
+    return tuple(deepest(sorted(set(techniques), key=lambda t: (rank(t), -t.count("."), t))))
 
 
 def deepest(techniques: list[str]) -> list[str]:
