@@ -15,6 +15,9 @@ from dpiprobe.wire.packets import OPT_TIMESTAMPS, TCP, UDP, Packets, Quotes
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
 
+SHORT = 1 << 16
+"""Numbers below it numpy sorts by their digits, ten times as fast as longer ones."""
+
 
 def unpack(words: Words, arena: bytes, addresses: list[bytes], read: Callable[[int, int], bytes] | None, quotes: Quotes, quote: Ints) -> Packets:
     """n packed rows as columns, in the order given. `arena`: what was kept of their payloads, one after the other · `read`: (place, size) in the
@@ -62,13 +65,15 @@ def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np
     flow: of each row by the table's number, of an ICMP error (`error`) the flow it quotes · rows of strays name their own conversation
     """
     home = directory.flow[flow].astype(np.int64)
-    mine = np.unique(home)
+    here = np.zeros(len(directory.flow), np.bool_)
+    here[home] = True
+    mine = np.flatnonzero(here)
     mine = mine[np.argsort(directory.number[mine], kind="stable")]
-    rank = np.zeros(len(directory.flow), np.int64)
+    rank = np.empty(len(directory.flow), np.int64)
     rank[mine] = np.arange(len(mine))
     local = rank[home]
     joined = np.where(error, 3, np.where(home != flow, 2, 0))
-    order = np.argsort(local, kind="stable")
+    order = np.argsort(local.astype(np.uint16) if len(mine) <= SHORT else local, kind="stable")
     known = directory.conversations
     grouped = Grouped(
         order, local[order], lower[order], joined[order], len(mine), known.low_key[mine], known.high_key[mine],
