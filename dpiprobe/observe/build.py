@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
 from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
+from dpiprobe.observe import suspect_loop
+from dpiprobe.observe.conflicts import conflicting
 from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
 from dpiprobe.observe.packet_features import OVER_ALL, PACKET_FUNCTIONS, PAYLOADS
 from dpiprobe.observe.suspect_rows import Suspects
-from dpiprobe.observe.suspects import conflicting, select
+from dpiprobe.observe.suspects import select
 from dpiprobe.observe.table import Values
+from dpiprobe.wire.compiled import at_hand
 from dpiprobe.wire.packets import ACK, FIN, ICMP, ICMPV6, RST, SYN
 
 Ints = npt.NDArray[np.int64]
@@ -99,6 +102,33 @@ class SuspectPart:
 def observe(flows: Flows) -> Observed:
     """Select the suspects of a batch and find their anchors."""
     overlapping = conflicting(flows)
+    loops = at_hand(suspect_loop)
+    found, facts, reaches = by_flow(loops, flows, overlapping) if loops is not None else all_at_once(flows, overlapping)
+    return Observed(flows, facts, Suspects(flows, *found, overlapping, server_round_trips(flows)[0]), reaches)
+
+
+Found = tuple[tuple[Ints, Ints, Ints, Ints, Bools], FlowFacts, Bools]
+"""Suspect slots with their anchors and `had_fin` (see `Suspects`), the facts, `reaches_server`."""
+
+
+def by_flow(loops: Any, flows: Flows, overlapping: Bools) -> Found:
+    """What `all_at_once` gives, by loops."""
+    rows = np.empty((suspect_loop.ROWS, len(flows.row)), np.int64)
+    facts = np.empty((suspect_loop.FACTS, len(flows)), np.int64)
+    unacked, copies, first_copy, last_copy, last_server, last_client = facts
+    count = loops.suspects(
+        flows.packets.ttl, flows.row, flows.origin, flows.flags, flows.length, flows.offset, flows.end, flows.acked, flows.duplicate,
+        overlapping.view(np.uint8), flows.hello, flows.hello_start, flows.hello_end, flows.server_acked, flows.start, flows.stop, len(flows), rows, facts,
+    )  # fmt: skip
+    slot, trigger, answered, previous, had_fin, reaches = rows[:, :count].copy()
+    acknowledged, full = (reaches & suspect_loop.ACKNOWLEDGED) != 0, (reaches & suspect_loop.FULL_TTL) != 0
+    told = FlowFacts(flows, unacked, copies, first_copy, last_copy, last_server, last_client, flows.end_of_capture())
+    reached = acknowledged | (full & ~_seen_expiring(flows, slot))
+    return (slot, trigger, answered, previous, had_fin != 0), told, reached
+
+
+def all_at_once(flows: Flows, overlapping: Bools) -> Found:
+    """Suspects, anchors and facts by columns."""
     slot = select(flows, overlapping)
     count = len(flows.row)
     flags, length = flows.flags, flows.length
@@ -128,8 +158,7 @@ def observe(flows: Flows) -> Observed:
     client_fin = _anchor(np.flatnonzero(client & fin), flows, count, slot, before)
     server_fin = _anchor(np.flatnonzero(server & fin), flows, count, slot, before)
     had_fin = np.where(flows.origin[slot] == CLIENT, client_fin, server_fin) >= 0
-    suspects = Suspects(flows, slot, trigger, answered, previous, overlapping, server_round_trips(flows)[0], had_fin)
-    return Observed(flows, gather_facts(flows), suspects, reaches_server(flows, slot))
+    return (slot, trigger, answered, previous, had_fin), gather_facts(flows), reaches_server(flows, slot)
 
 
 def _anchor(marked: Ints, flows: Flows, count: int, slot: Ints, before: Ints) -> Ints:
@@ -166,15 +195,23 @@ def reaches_server(flows: Flows, slots: Sequence[int] | Ints) -> Bools:
     if not len(slot):
         return np.zeros(0, bool)
     flags, ttl = flows.flags, packets.ttl[flows.row]
-    flow, row = flows.flow[slot], flows.row[slot]
+    flow = flows.flow[slot]
     told = np.where((flows.origin == SERVER) & ((flags & RST) == 0), flows.acked, UNKNOWN)
     backwards = count - 1 - flows.flow[::-1]
     acked_later = shifted(running_max(told[::-1], backwards), backwards, UNKNOWN)[::-1][slot]
     own_end = flows.end[slot] + ((flags[slot] & FIN) != 0)
     acknowledged = (own_end > flows.offset[slot]) & (acked_later >= own_end) & ((flags[slot] & RST) == 0)
     full = ttl[slot] >= max_where(flows.origin == CLIENT, ttl, flows.flow, count, 0)[flow]
-    kind, protocol = packets.icmp_type[flows.row], packets.protocol[flows.row]
-    expired = (flows.origin == ICMP_ERROR) & (((kind == 11) & (protocol == ICMP)) | ((kind == 3) & (protocol == ICMPV6)))
+    return np.asarray((flows.origin[slot] == CLIENT) & (acknowledged | (full & ~_seen_expiring(flows, slot))), np.bool_)
+
+
+def _seen_expiring(flows: Flows, slot: Ints) -> Bools:
+    """Which packets a router's time-exceeded quotes."""
+    packets = flows.packets
+    errors = np.flatnonzero(flows.origin == ICMP_ERROR)
+    kind, protocol = packets.icmp_type[flows.row[errors]], packets.protocol[flows.row[errors]]
+    expired = errors[((kind == 11) & (protocol == ICMP)) | ((kind == 3) & (protocol == ICMPV6))]
+    if not len(expired):
+        return np.zeros(len(slot), bool)
     quoted = packets.quotes.sequence[packets.quote[flows.row[expired]]]
-    seen_expiring = np.isin((flow << 32) | packets.seq[row], (flows.flow[expired] << 32) | np.maximum(quoted, 0))
-    return np.asarray((flows.origin[slot] == CLIENT) & (acknowledged | (full & ~seen_expiring)), np.bool_)
+    return np.isin((flows.flow[slot] << 32) | packets.seq[flows.row[slot]], (flows.flow[expired] << 32) | np.maximum(quoted, 0))

@@ -32,9 +32,9 @@ class Suspects:
     trigger: Ints
     answered: Ints
     previous: Ints
+    had_fin: Bools
     overlapping: Bools
     server_rtt: Ints
-    had_fin: Bools
     whole: tuple[Suspects, Ints] | None = None
     row: Ints = field(init=False)
     flow: Ints = field(init=False)
@@ -56,8 +56,8 @@ class Suspects:
     def part(self, rows: Ints) -> Suspects:
         """Some of these rows."""
         return Suspects(
-            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.overlapping, self.server_rtt,
-            self.had_fin[rows], (self, rows),
+            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.had_fin[rows],
+            self.overlapping, self.server_rtt, (self, rows),
         )  # fmt: skip
 
     def of(self, column: Ints) -> Ints:

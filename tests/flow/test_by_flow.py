@@ -57,10 +57,11 @@ def test_cases(path: Path, either: Any) -> None:
 FLAGS = [0x02, 0x02, 0x12, 0x12, 0x10, 0x10, 0x18, 0x18, 0x04, 0x14, 0x11, 0x01, 0x00, 0x06, 0x16]
 BODIES = [
     b"\x16\x03\x01\x00\x02\x01\x00",
-    b"\x17\x03\x03\x00\x01a",
+    b"\x17\x03\x03\x00\x02ab",
     b"\x15\x03\x03\x00\x02\x02\x28",
     b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
     b"x" * 12,
+    b"\x17\x03\x03\x00\x02ac",
 ]
 
 slots = st.tuples(
@@ -72,7 +73,7 @@ slots = st.tuples(
 
 exchanges = st.tuples(
     st.just(0), st.just(0), st.booleans(), st.sampled_from((0x10, 0x18, 0x18, 0x02, 0x12)), st.sampled_from((1, 1, 8, 15, 22)), st.sampled_from((1, 8, 15, 22)),
-    st.sampled_from((-1, 0, 1)), st.sampled_from((-1, 5, 6)), st.sampled_from((-1, 5, 6)), st.sampled_from((0, 1000, 900_000)),
+    st.sampled_from((-1, 0, 1, 5)), st.sampled_from((-1, 5, 6)), st.sampled_from((-1, 5, 6)), st.sampled_from((0, 1000, 900_000)),
 )  # fmt: skip
 """Segments of seven bytes and their acknowledgements, as between two stacks that send again what was lost."""
 

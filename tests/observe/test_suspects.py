@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpiprobe.observe.build import observe, reaches_server, server_round_trips
-from dpiprobe.observe.suspects import conflicting
+from dpiprobe.observe.conflicts import conflicting
 from dpiprobe.observe.table import CLIENT, ICMP_ERROR, SERVER, STRAY
 from dpiprobe.wire.packets import ACK, RST
 from tests.flow.talk import HELLO, MS, SERVER_HELLO, Talk
