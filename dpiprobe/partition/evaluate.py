@@ -7,7 +7,7 @@ another process.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.explain import Explanation, explain_flows
-from dpiprobe.flow.flows import Flows
 from dpiprobe.partition.reading import Parts
 from dpiprobe.plan.plan import Plan
 from dpiprobe.report.flow_lines import FlowLines
@@ -87,8 +86,9 @@ class Said:
             self.trials = [joined(self.trials)]
 
 
-def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | None = None) -> Said:
-    """Explain the flows of one bucket. `others`: what the other buckets have to say to what this one asked before."""
+def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | None = None, told: Mapping[Key, tuple[int, bytes]] | None = None) -> Said:
+    """Explain the flows of one bucket. `others`: what the other buckets have to say to what this one asked before · `told`: what was told of other
+    buckets for certain"""
     said = Said(ledger=Ledger(beyond_one_client(settings.database.signatures), others))
     flows = parts.take(bucket)
     if not len(flows):
@@ -98,7 +98,10 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
         designated=settings.designated, ledger=said.ledger, expected=settings.expected,
     )  # fmt: skip
     _count(said, explanation, settings)
-    _tell(said, explanation, settings)
+    if settings.lines:
+        _write(said, explanation, settings.interesting)
+    else:
+        _tell(said, explanation, told or {})
     trials = gather_names(flows, explanation.judgements, explanation.controls, explanation.planned)
     for judgement in trials.judged:
         if judgement is not None:  # nobody asks for more of those that may speak for a name
@@ -120,23 +123,14 @@ def _count(said: Said, explanation: Explanation, settings: Settings) -> None:
         said.asked |= {trigger.server_name.lower() for trigger in triggers if trigger is not None and trigger.server_name}
 
 
-def _tell(said: Said, explanation: Explanation, settings: Settings) -> None:
-    """The lines that are wanted; else of each (server, name, verdict) the first flow's."""
+def _write(said: Said, explanation: Explanation, interesting: bool) -> None:
+    """The lines of all flows, or of the interesting ones."""
     flows, judgements = explanation.flows, explanation.judgements
     write = FlowLines(explanation.capture.name, flows)
-    others: Sequence[Judgement] = judgements.others
-    if settings.interesting or not settings.lines:
-        others = [judgement for judgement in others if judgement.verdict != "ok"]
-    if not settings.lines:
-        first: dict[tuple[int, int, str | None, str], Judgement] = {}
-        for judgement, server, port in zip(others, *_servers(flows, others), strict=True):
-            first.setdefault((server, port, name_of(flows, judgement.flow), judgement.verdict), judgement)
-        told = zip(first, write.others([*first.values()], explanation.matches), first.values(), strict=True)
-        said.telling = {(endpoint(flows.packets.addresses[key[0]], key[1]), *key[2:]): (flows.label(j.flow), text) for key, text, j in told}
-        return
+    others = [judgement for judgement in judgements.others if judgement.verdict != "ok"] if interesting else judgements.others
     chosen = np.array([judgement.flow for judgement in others], np.int64)
     texts = write.others(others, explanation.matches)
-    if not settings.interesting:
+    if not interesting:
         chosen = np.concatenate((chosen, judgements.fine.flow))
         texts += write.fine(judgements.fine)
     order = np.argsort(chosen)
@@ -144,6 +138,18 @@ def _tell(said: Said, explanation: Explanation, settings: Settings) -> None:
     said.lines = [texts[i] for i in order.tolist()]
 
 
-def _servers(flows: Flows, judgements: Sequence[Judgement]) -> tuple[list[int], list[int]]:
-    chosen = np.array([judgement.flow for judgement in judgements], np.int64)
-    return flows.server[chosen].tolist(), flows.server_port[chosen].tolist()
+def _tell(said: Said, explanation: Explanation, told: Mapping[Key, tuple[int, bytes]]) -> None:
+    """Of each (server, name, verdict other than ok) the line of the first flow, unless an earlier one was told."""
+    flows = explanation.flows
+    bad = [judgement for judgement in explanation.judgements.others if judgement.verdict != "ok"]
+    chosen = np.array([judgement.flow for judgement in bad], np.int64)
+    first: dict[tuple[int, int, str | None, str], Judgement] = {}
+    for judgement, server, port in zip(bad, flows.server[chosen].tolist(), flows.server_port[chosen].tolist(), strict=True):
+        first.setdefault((server, port, name_of(flows, judgement.flow), judgement.verdict), judgement)
+    new: dict[Key, tuple[int, Judgement]] = {}
+    for (server, port, name, verdict), judgement in first.items():
+        key, number = (endpoint(flows.packets.addresses[server], port), name, verdict), flows.label(judgement.flow)
+        if key not in told or number < told[key][0]:
+            new[key] = number, judgement
+    lines = FlowLines(explanation.capture.name, flows).others([judgement for _, judgement in new.values()], explanation.matches)
+    said.telling = {key: (number, line) for (key, (number, _)), line in zip(new.items(), lines, strict=True)}

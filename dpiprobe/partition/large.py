@@ -172,17 +172,16 @@ def explain_large(
             capture = replace(parts.capture, damage=[*parts.capture.damage, broken]) if broken else parts.capture
             settings = Settings(database, plan, controls, bool(controls) or _in_plan(parts, plan), lines, interesting, expected)
 
-            def work(bucket: int, others: Entries | None) -> Said:
-                return evaluate(parts, bucket, settings, others)
+            def work(bucket: int, others: Entries | None, before: Said) -> Said:
+                return evaluate(parts, bucket, settings, others, before.telling)
 
             with _less_collecting():
-                said, written = explain_all(parts.buckets(), work, jobs)
+                return LargeExplanation(capture, *explain_all(parts.buckets(), work, jobs), database.hash)
         finally:
             parts.close()
     finally:
         if again is not None:
             os.close(again)
-    return LargeExplanation(capture, said, written, database.hash)
 
 
 def _buckets(file: int | None) -> int:

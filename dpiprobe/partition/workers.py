@@ -24,8 +24,9 @@ from dpiprobe.partition.evaluate import Said
 from dpiprobe.signature.ledger import Entries
 
 Ints = npt.NDArray[np.int64]
-Work = Callable[[int, Entries | None], Said]
-"""Explains one bucket, given what other parts have to say to its questions."""
+Work = Callable[[int, Entries | None, Said], Said]
+"""Explains one bucket, given what other parts have to say to its questions, and what is known for certain of those before it."""
+Task = Callable[[int, Said], Said]
 BLOCK = 10_000
 """Lines that are put in order at once: some 10 MB; policy."""
 
@@ -93,7 +94,7 @@ class Lines:
 def explain_all(buckets: list[int], work: Work, jobs: int) -> tuple[Said, Lines]:
     """All parts, over `jobs` processes; those to whose questions other parts have an answer a second time, with the answers."""
     lines, whole, everywhere = Lines(), Said(), Entries()
-    first = _spread(buckets, lambda bucket: work(bucket, None), jobs)
+    first = _spread(buckets, lambda bucket, before: work(bucket, None, before), jobs)
     for answer in first:
         everywhere.add(answer.entries)
     again: dict[int, Entries] = {}
@@ -106,7 +107,7 @@ def explain_all(buckets: list[int], work: Work, jobs: int) -> tuple[Said, Lines]
                 whole.add(said)
         lines.take(answer, [bucket for bucket in answer.open if bucket in again])
     if again:
-        for answer in _spread([b for b in buckets if b in again], lambda bucket: work(bucket, again[bucket]), jobs):
+        for answer in _spread([b for b in buckets if b in again], lambda bucket, before: work(bucket, again[bucket], before), jobs):
             whole.add(answer.certain)
             for said in answer.open.values():
                 whole.add(said)
@@ -114,7 +115,7 @@ def explain_all(buckets: list[int], work: Work, jobs: int) -> tuple[Said, Lines]
     return whole, lines
 
 
-def _spread(buckets: list[int], work: Callable[[int], Said], jobs: int) -> list[Answer]:
+def _spread(buckets: list[int], work: Task, jobs: int) -> list[Answer]:
     """Do `work` for all buckets in `jobs` processes (this one alone where it is 1)."""
     if jobs <= 1 or len(buckets) <= 1:
         alone: IO[bytes] = tempfile.TemporaryFile(prefix="dpiprobe-")  # noqa: SIM115 - closed with Lines
@@ -144,7 +145,7 @@ def _spread(buckets: list[int], work: Callable[[int], Said], jobs: int) -> list[
             _end(process)
 
 
-def _fork(tickets: int, work: Callable[[int], Said], others: list[int]) -> tuple[int, int, IO[bytes]]:
+def _fork(tickets: int, work: Task, others: list[int]) -> tuple[int, int, IO[bytes]]:
     """A worker process: (its id, where its answer comes, its file of lines)."""
     file = tempfile.TemporaryFile(prefix="dpiprobe-")  # noqa: SIM115 - closed with Lines
     answer, tell = os.pipe()
@@ -176,13 +177,13 @@ def _drawn(tickets: int) -> Iterator[int]:
         yield int.from_bytes(ticket)
 
 
-def _work(buckets: Iterator[int], work: Callable[[int], Said], file: IO[bytes]) -> Answer:
+def _work(buckets: Iterator[int], work: Task, file: IO[bytes]) -> Answer:
     answer = Answer()
     places: list[Ints] = []
     flows: list[Ints] = []
     sizes: list[int] = []
     for bucket in buckets:
-        said = work(bucket)
+        said = work(bucket, answer.certain)
         answer.entries.add(said.ledger.own)
         places.append(np.full(len(said.flow), bucket))
         flows.append(said.flow)

@@ -136,18 +136,20 @@ def _asked(kind: str | None, name: str | None, alpn: tuple[str, ...] | None, ja4
 
 def _match(match: Match) -> str:
     """A match as `Match.plain` has it."""
-    clauses = [f'{_quoted(name)}:{{"state":"{state}","packets":[{_listed(packets) if packets else ""}]}}' for name, (state, packets) in match.clauses.items()]
+    clauses = [f'{_quoted(name)}:{{"state":"{state}","packets":[{_listed(*packets) if packets else ""}]}}' for name, (state, packets) in match.clauses.items()]
     return f'{{"signature":{_quoted(match.signature)},"clauses":{{{",".join(clauses)}}}}}'
 
 
 def _observation(observation: Observation, numbers: list[int]) -> str:
-    packets = sorted(set(numbers))
+    packets = numbers if len(numbers) == 1 else sorted(set(numbers))
     if observation.detail:
         return _encode({"kind": observation.kind, "packets": packets, **observation.detail})
-    return f'{{"kind":{_quoted(observation.kind)},"packets":[{_listed(packets)}]}}'
+    return f'{{"kind":{_quoted(observation.kind)},"packets":[{_listed(*packets)}]}}'
 
 
-def _listed(numbers: Iterable[int]) -> str:
+@lru_cache(maxsize=_KEPT)
+def _listed(*numbers: int) -> str:
+    """Packet numbers; what one clause or finding rests on, others of the same flow rest on too."""
     return ",".join(map(str, numbers))
 
 

@@ -6,12 +6,14 @@ A name is `blocked` where a trial is, else `contested`, `down`, `ok`; `insuffici
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.trials import CONFIDENT, GROUP, NUMBER, ORDER, REASONS, SIGNED, TECHNIQUE, Trials
+
+Ints = npt.NDArray[np.int64]
 
 COUNTED = ("ok", "contested", "blocked", "down", "insufficient")
 MANY_TRIALS = 3
@@ -35,24 +37,33 @@ class NameJudgement:
 
 def judge_names(trials: Trials) -> list[NameJudgement]:
     """The verdict over all trials of each name, in order of the first flow."""
-    count = len(trials)
-    counts = np.bincount(trials.group * len(ORDER) + trials.verdict, minlength=count * len(ORDER)).reshape(count, len(ORDER))
-    order = np.lexsort((trials.number, trials.group))
-    edges = np.searchsorted(trials.group[order], np.arange(count + 1))
-    numbers, places = trials.number[order], edges.tolist()
-    leads = _leads(trials)
+    count, words = len(trials), len(ORDER)
+    flows, edges = _flows(trials)
+    counts = np.bincount(trials.group * words + trials.verdict, minlength=count * words).reshape(count, words)[:, [ORDER.index(word) for word in COUNTED]]
+    known = np.array([*trials.names, None], np.object_)[trials.controls].tolist()
+    columns = (
+        trials.server.tolist(), trials.name.tolist(), edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), known,
+        (trials.controls < len(trials.names)).sum(axis=1).tolist(), trials.ok.tolist(), trials.failed.tolist(), trials.judgements(_leads(trials)),
+    )  # fmt: skip
     found = []
-    for group in np.argsort(numbers[edges[:-1]]).tolist() if count else ():
-        of_verdict = dict(zip(ORDER, counts[group].tolist(), strict=True))
-        flows = numbers[places[group] : places[group + 1]].tolist()
-        names = [trials.names[n] for n in trials.controls[group].tolist() if n < len(trials.names)]
-        controls: dict[str, Any] = {"names": names, "ok": int(trials.ok[group]), "failed": int(trials.failed[group])}
-        server, name = trials.servers[int(trials.server[group])], trials.names[int(trials.name[group])]
-        found.append(_judge(server, name, flows, {word: of_verdict[word] for word in COUNTED}, controls, trials.lead(leads[group])))
-    return found
+    for server, name, begin, end, counted, names, named, ok, failed, lead in zip(*columns, strict=True):
+        of_verdict = dict(zip(COUNTED, counted, strict=True))
+        controls: dict[str, object] = {"names": names[:named], "ok": ok, "failed": failed}
+        found.append(_judge(trials.servers[server], trials.names[name], flows[begin:end], of_verdict, controls, lead))
+    return sorted(found, key=lambda name: name.flows[0])
 
 
-def _leads(trials: Trials) -> list[int]:
+def _flows(trials: Trials) -> tuple[list[int], Ints]:
+    """The numbers of all flows, group after group and ascending in each, and where each group begins and ends."""
+    place = np.full(int(trials.number.max(initial=-1)) + 1, -1)
+    place[trials.number] = np.arange(len(trials.number))
+    order = place[place >= 0]
+    few = trials.group[order].astype(np.uint16 if len(trials) <= 1 << 16 else np.int64)  # numpy sorts short numbers by their digits
+    order = order[np.argsort(few, kind="stable")]
+    return trials.number[order].tolist(), np.searchsorted(trials.group[order], np.arange(len(trials) + 1))
+
+
+def _leads(trials: Trials) -> Ints:
     """Of each group the row of the judgement that speaks for it: the surest; that names a technique; that most trials agree with; the most telling."""
     width = len(trials.techniques)
     gravest = trials.verdict == trials.gravest()[trials.group]
@@ -61,12 +72,11 @@ def _leads(trials: Trials) -> list[int]:
     agree = alike[rows[:, GROUP] * width + rows[:, TECHNIQUE]]
     order = np.lexsort((-rows[:, NUMBER], rows[:, REASONS], rows[:, SIGNED], agree, rows[:, TECHNIQUE] > 0, rows[:, CONFIDENT], rows[:, GROUP]))
     best = np.searchsorted(rows[order, GROUP], np.arange(len(trials)), "right") - 1
-    found: list[int] = order[best].tolist()
-    return found
+    return np.asarray(order[best], np.int64)
 
 
-def _judge(server: str, name: str | None, flows: list[int], trials: dict[str, int], controls: dict[str, Any], lead: Judgement) -> NameJudgement:
-    verdict = next(word for word in ORDER if trials[word])
+def _judge(server: str, name: str | None, flows: list[int], trials: dict[str, int], controls: dict[str, object], lead: Judgement) -> NameJudgement:
+    verdict = lead.verdict
     confidence = lead.confidence
     if verdict in ("blocked", "contested") and trials["blocked"] + trials["contested"] >= MANY_TRIALS and controls["ok"]:
         confidence = "high"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 
 from dpiprobe.flow.flows import Flows
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
@@ -29,7 +30,10 @@ class Place:
         self.members = sorted(members, key=lambda g: (starts[g], g))
         self._worked = [(starts[g], g) for g in self.members if outcomes[g].word == "worked"]
         self._unanswered = [(starts[g], g) for g in self.members if outcomes[g].word == "unanswered"]
-        self._openings = Counter(opening for g in self.members if (opening := self._opening(g)) is not None)
+
+    @cached_property
+    def _openings(self) -> Counter[tuple[int, int]]:
+        return Counter(opening for g in self.members if (opening := self._opening(g)) is not None)
 
     def _opening(self, flow: int) -> tuple[int, int] | None:
         """Port and sequence number of the flow's SYN."""

@@ -70,10 +70,11 @@ class Trials:
         np.minimum.at(least, self.group, self.verdict)
         return least
 
-    def lead(self, row: int) -> Judgement:
-        """The judgement of one row of `leads`."""
-        kept = self.judged[row]
-        return kept if kept is not None else judged_fine(int(self.leads[row, NUMBER]), int(self.leads[row, KIND]), int(self.leads[row, DECIDED]))
+    def judgements(self, rows: Ints) -> list[Judgement]:
+        """Those of some rows of `leads`."""
+        facts = self.leads[rows][:, [NUMBER, KIND, DECIDED]].tolist()
+        kept = [self.judged[row] for row in rows.tolist()]
+        return [judged_fine(*fact) if judgement is None else judgement for judgement, fact in zip(kept, facts, strict=True)]
 
     def _keep_best(self) -> None:
         """Only judgements that may still speak for their group."""
