@@ -37,23 +37,18 @@ class Excuses:
         self.outcomes = outcomes
         self.controls = controls
         self.view = view
-        self._handlers = {
-            "reset": self._reset, "closed": self._closed, "alert": self._closed, "page": self._closed, "silent": self._silent,
-            "stalled": self._stalled, "refused": self._address, "unanswered": self._address, "unreachable": self._unreachable,
-            "aborted": self._aborted, "slow": self._slow,
-        }  # fmt: skip
 
     def excuse(self, judgement: Judgement, found: list[Evidence], because: str | None) -> None:
         """Fill in verdict, reason word, alternatives and sentences of a flow that nobody can be blamed for."""
         f, word = judgement.flow, self.outcomes[judgement.flow].word
         view = self.view(f)
         judgement.verdict = "insufficient"
-        handler = self._handlers.get(word)
+        handler = HANDLERS.get(word)
         if handler is None:
             judgement.because = self.outcomes[f].because or "truncated"
             judgement.reasons.append("the part of the connection that would tell is not in the capture")
             return
-        handler(judgement, view, found, because)
+        handler(self, judgement, view, found, because)
         if judgement.verdict == "insufficient" and view.mid_stream and judgement.because in (None, "server-or-third-party"):
             judgement.because = "mid-stream"
 
@@ -224,6 +219,14 @@ class Excuses:
         judgement.verdict, judgement.confidence = "down", "medium"
         judgement.reasons.append("the client itself ended the connection before an answer could be expected")
         judgement.could_be.append("client-abort")
+
+
+HANDLERS = {
+    "reset": Excuses._reset, "closed": Excuses._closed, "alert": Excuses._closed, "page": Excuses._closed, "silent": Excuses._silent,
+    "stalled": Excuses._stalled, "refused": Excuses._address, "unanswered": Excuses._address, "unreachable": Excuses._unreachable,
+    "aborted": Excuses._aborted, "slow": Excuses._slow,
+}  # fmt: skip
+"""By outcome; kept apart from the objects, so that none refers to itself."""
 
 
 def connection_forgotten(view: FlowView, slot: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import threading
@@ -103,6 +104,24 @@ def test_an_interruption_ends_the_reading_thread(error: type[BaseException], mon
     with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else InputError):
         explain_large(path, "x", database=DATABASE, loops=Loops(), chunk=300)
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("path", CASES[::16], ids=lambda path: path.parent.name)
+def test_a_part_that_is_done_frees_itself(path: Path) -> None:
+    """Nothing refers to itself in circles: workers do without the cyclic collector."""
+    parts(path, Loops())  # what is made once
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        parts(path, Loops())
+        gc.collect()
+        left = {type(one).__module__ + "." + type(one).__name__ for one in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not {name for name in left if name.startswith("dpiprobe.")}
 
 
 def test_a_long_pipe_is_begun_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
