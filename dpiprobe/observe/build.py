@@ -84,6 +84,10 @@ class Observed:
         return range(self._edges[flow], self._edges[flow + 1])
 
 
+FEW = 4096
+"""Rows of a table that are as cheap to work out for all as for some."""
+
+
 class SuspectPart:
     """Some rows of the suspect table (see `table.Part`). A column that the table has is taken from there."""
 
@@ -93,7 +97,7 @@ class SuspectPart:
 
     def feature(self, name: str) -> Values:
         """A packet feature over these rows."""
-        if name in OVER_ALL or self._table.has(name):
+        if name in OVER_ALL or self._table.has(name) or (len(self._table.flow) <= FEW and name not in PAYLOADS):
             whole = self._table.feature(name)
             return Values(whole.data[self._rows], whole.known[self._rows])
         return PACKET_FUNCTIONS[name](self._suspects)

@@ -25,23 +25,26 @@ _numbers: dict[Hashable, int] = {}
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The packets that a clause selects. plain: predicates on columns, cheap ones first · texts: those on payloads · number: equal for equal ones"""
+    """The packets that a clause selects. plain: predicates on columns, cheap ones first · texts: those on payloads
+    number, base_number: equal for equal selections, and for equal bases"""
 
     base: Base
     plain: Numbered
     texts: Numbered
     same: tuple[str, ...]
     number: int
+    base_number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """All that one signature asks: its trigger's number, of each clause about packets (by name) the selection, of each clause about the flow the
-    predicates."""
+    predicates. needed: the selections that cannot be empty in a match, without those that search payloads"""
 
     trigger: int
     packets: dict[str, Selection]
     flows: dict[str, Numbered]
+    needed: tuple[Selection, ...]
 
 
 def number_of(question: Hashable) -> int:
@@ -54,8 +57,8 @@ def numbered(predicates: Iterable[Predicate]) -> Numbered:
     return tuple((number_of(predicate), predicate) for predicate in predicates)
 
 
-def asked_by(trigger: Hashable, kinds: tuple[int, ...], clauses: Iterable[Clause]) -> Asked:
-    """What the clauses of a signature with this trigger ask. `kinds`: of the trigger"""
+def asked_by(trigger: Hashable, kinds: tuple[int, ...], clauses: Iterable[Clause], expect: Iterable[Clause]) -> Asked:
+    """What the clauses of a signature with this trigger ask. kinds: of the trigger · expect: those of the clauses that must hold"""
     packets: dict[str, Selection] = {}
     flows: dict[str, Numbered] = {}
     for clause in clauses:
@@ -66,7 +69,8 @@ def asked_by(trigger: Hashable, kinds: tuple[int, ...], clauses: Iterable[Clause
                 packets[clause.name] = _selection(kinds, clause.packets)
             case Flow():
                 flows[clause.name] = numbered(clause.predicates)
-    return Asked(number_of(trigger), packets, flows)
+    needed = [packets[clause.name] for clause in expect if isinstance(clause, Packets)]
+    return Asked(number_of(trigger), packets, flows, tuple(selection for selection in needed if not selection.texts))
 
 
 def _selection(kinds: tuple[int, ...], clause: Packets) -> Selection:
@@ -75,4 +79,4 @@ def _selection(kinds: tuple[int, ...], clause: Packets) -> Selection:
     plain = numbered(p for p in ordered if p.test.how == "in")
     texts = numbered(p for p in ordered if p.test.how != "in")
     key = ("selection", base, tuple(n for n, _ in plain), tuple(n for n, _ in texts), clause.same)
-    return Selection(base, plain, texts, clause.same, number_of(key))
+    return Selection(base, plain, texts, clause.same, number_of(key), number_of(("base", base)))

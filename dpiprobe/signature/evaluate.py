@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.signature.clause import Absent, Clause, Flow, Packets
+from dpiprobe.signature.clause import Absent, Clause, Flow, Packets, needs_context
 from dpiprobe.signature.grouping import group
 from dpiprobe.signature.model import Signature
 from dpiprobe.signature.predicates import NOTHING, Questions, Rows
@@ -55,14 +55,18 @@ Among = Callable[[Ints], "Bools | None"]
 
 def evaluate(signature: Signature, questions: Questions, free: Bools, among: Among | None = None) -> Evaluation | None:
     """Judge a signature; `free` marks rows that nobody has claimed, `among` says which flows are worth it. None where no flow matches."""
+    if not all(len(questions.held(needed)) for needed in signature.asked.needed):
+        return None
     one = _One(signature, questions)
     if not len(one.flows):
         return None
     for clause in signature.expect:
+        if among is not None and needs_context(clause):  # all that are asked of controls at once, as soon as one is asked
+            worth, among = among(one.flows), None
+            if worth is not None and not one.keep(worth):
+                return None
         if not one.expect(clause, free):
             return None
-    if among is not None and (worth := among(one.flows)) is not None and not one.keep(worth):
-        return None
     if signature.any_of:
         some = np.zeros(len(one.flows), np.bool_)
         for clause in signature.any_of:
@@ -94,9 +98,9 @@ class _One:
 
     def keep(self, which: Bools) -> bool:
         """Leave the other flows behind; whether any is left."""
-        if which.all():
+        if np.count_nonzero(which) == len(which):
             return len(which) > 0
-        self._take(np.flatnonzero(which))
+        self._take(which.nonzero()[0])
         return len(self.flows) > 0
 
     def _take(self, places: Ints) -> None:
@@ -122,7 +126,7 @@ class _One:
                 return self._expect_packets(clause, None if clause.shared else free)
             case Flow() if self.of_trigger and not self.results:
                 passes = self.questions.flows_where(self.asked.flows[clause.name])[0]
-                self.flows = np.flatnonzero(self.mask & passes)
+                self.flows = (self.mask & passes).nonzero()[0]
                 self.of_trigger = False
                 self.results[clause.name] = Result(np.full(len(self.flows), HELD, np.int8))
                 return len(self.flows) > 0
@@ -134,7 +138,7 @@ class _One:
         places = self.questions.held(asked)
         if not len(places):
             return False
-        base = self.questions.base(asked.base)
+        base = self.questions.rows_of(asked)
         places = self._standing(clause, base, places, allowed)
         if not len(places):
             return False
@@ -192,7 +196,7 @@ class _One:
                 state[self.results[name].state == NOT_VISIBLE] = NOT_VISIBLE
         asked = self.asked.packets[clause.name]
         places, possible = self.questions.selection(asked)
-        base = self.questions.base(asked.base)
+        base = self.questions.rows_of(asked)
         if len(possible):
             possible = self._standing(clause, base, possible, allowed)
             state[self.places_of(base.flow[possible])] = NOT_VISIBLE
@@ -213,7 +217,7 @@ class _One:
         questions, table = self.questions, self.questions.table
         state = np.full(len(self.flows), HELD, np.int8)
         asked = self.asked.packets[clause.name]
-        base = questions.base(asked.base)
+        base = questions.rows_of(asked)
         passing, possible = (places[self.places_of(base.flow[places]) >= 0] for places in questions.selection(asked))
         if clause.packets.after is None:
             waited = questions.waited[self.flows]

@@ -40,7 +40,7 @@ class Groups:
     def winners(self, floor: Ints | None) -> Ints:
         """Of each flow the group that holds and begins earliest, behind row `floor` (of each group's flow; None where there is none)."""
         good = self.holds if floor is None else self.first > floor if self.holds is None else self.holds & (self.first > floor)
-        candidates = np.flatnonzero(good) if good is not None else np.arange(len(self.flow))
+        candidates = good.nonzero()[0] if good is not None else np.arange(len(self.flow))
         if self.single or not len(candidates):
             return candidates
         order = candidates[np.lexsort((self.first[candidates], self.flow[candidates]))]
@@ -71,8 +71,10 @@ def group(clause: Packets, base: Rows, places: Ints) -> Groups:
     change = flow[1:] != flow[:-1]
     for key in keys:
         change |= key[1:] != key[:-1]
-    starts = np.concatenate(([0], np.flatnonzero(change) + 1))
-    ends = np.append(starts[1:], len(rows))
+    inner = change.nonzero()[0] + 1
+    edges = np.empty(len(inner) + 2, np.int64)
+    edges[0], edges[-1], edges[1:-1] = 0, len(rows), inner
+    starts, ends = edges[:-1], edges[1:]
     holds, unseen = (None, None) if clause.plain_group else _judged(clause, base, places, starts, ends - starts)
     return Groups(rows, starts, ends, flow[starts], rows[starts], rows[ends - 1], holds, unseen, not keys)
 

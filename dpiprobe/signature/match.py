@@ -43,9 +43,9 @@ WITHOUT_PACKETS = tuple(ClauseState(state) for state in _STATES)
 """By number of the state."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Match:
-    """A signature that one flow bears out.
+    """A signature that one flow bears out. Nobody changes one (frozen ones take three times as long to make).
 
     signature: its id · flow: index in the table · clauses: by name · packets: numbers claimed, in capture order · rows: the same as rows of the table
     definition: the signature itself (words, title, confidence) · pending: second-pass clauses are still to be judged
@@ -138,52 +138,56 @@ def _rows_of(evaluation: Evaluation, names: list[str], table: SuspectTable) -> I
     if not pieces:
         return NOTHING
     rows = pieces[0] if len(pieces) == 1 else np.unique(np.concatenate(pieces))
-    rows = rows[np.not_equal(table.origin[rows], CLIENT)]
-    flow, flows = table.flow[rows], evaluation.flows
-    at = np.minimum(np.searchsorted(flows, flow), len(flows) - 1)
-    kept: Ints = rows[flows[at] == flow]
+    matching = np.zeros(table.flow_count, np.bool_)
+    matching[evaluation.flows] = True
+    kept: Ints = rows[matching[table.flow[rows]] & np.not_equal(table.origin[rows], CLIENT)]
     return kept
 
 
 def _supporting(signature: Signature, evaluation: Evaluation, table: SuspectTable, place: int) -> list[tuple[int, tuple[int, ...]]]:
     """Of each match the rows of its support, where it has any. place: where the first match will stand"""
     rows = _rows_of(evaluation, [c.name for c in signature.support if isinstance(c, Packets)], table)
-    return [(place + i, own) for i, own in enumerate(_by_flow(rows, None, evaluation.flows, table)) if own] if len(rows) else []
+    if not len(rows):
+        return []
+    own = _divided(rows.tolist(), _cuts(rows, evaluation.flows, table))
+    return [(place + i, some) for i, some in enumerate(own) if some]
 
 
 def _matches(signature: Signature, evaluation: Evaluation, claimed: Ints, table: SuspectTable) -> list[Match]:
     second_pass, flows, results = signature.second_pass, evaluation.flows, evaluation.results
-    names = list(results)
+    names, name = tuple(results), signature.id
     columns = [result.state.tolist() for result in results.values()]
     alike: dict[tuple[int, ...], dict[str, ClauseState]] = {}  # flows without packets of their own often fare alike; they share one dict
     if not any(len(result.rows) for result in results.values()):
         found = []
-        for flow, *states in zip(flows.tolist(), *columns, strict=True):
-            key = tuple(states)
+        for flow, key in zip(flows.tolist(), zip(*columns, strict=True), strict=True):
             if key not in alike:
-                alike[key] = dict(zip(names, [WITHOUT_PACKETS[state] for state in states], strict=True))
-            found.append(Match(signature.id, flow, alike[key], (), (), signature, second_pass))
+                alike[key] = dict(zip(names, [WITHOUT_PACKETS[state] for state in key], strict=True))
+            found.append(Match(name, flow, alike[key], (), (), signature, second_pass))
         return found
     clauses = []
     for states, result in zip(columns, results.values(), strict=True):
         if len(result.rows):
-            packets = _by_flow(result.rows, table.number, flows, table)
+            packets = _divided(table.number[result.rows].tolist(), _cuts(result.rows, flows, table))
             clauses.append([ClauseState(_STATES[state], own) if own else WITHOUT_PACKETS[state] for state, own in zip(states, packets, strict=True)])
         else:
             clauses.append([WITHOUT_PACKETS[state] for state in states])
-    rows, numbers = _by_flow(claimed, None, flows, table), _by_flow(claimed, table.number, flows, table)
+    cuts = _cuts(claimed, flows, table)
+    rows, numbers = _divided(claimed.tolist(), cuts), _divided(table.number[claimed].tolist(), cuts)
     return [
-        Match(signature.id, flow, dict(zip(names, states, strict=True)), own, places, signature, second_pass)
+        Match(name, flow, dict(zip(names, states, strict=True)), own, places, signature, second_pass)
         for flow, own, places, states in zip(flows.tolist(), numbers, rows, zip(*clauses, strict=True), strict=True)
     ]
 
 
-def _by_flow(rows: Ints, column: Ints | None, flows: Ints, table: SuspectTable) -> list[tuple[int, ...]]:
-    """Of each of these flows its rows among those given (ascending), or what a column holds there."""
-    values = (rows if column is None else column[rows]).tolist()
+def _cuts(rows: Ints, flows: Ints, table: SuspectTable) -> list[tuple[int, int]]:
+    """Where among these rows (ascending) those of each flow begin and end."""
     flow = table.flow[rows]
-    begin, end = (np.searchsorted(flow, flows, side).tolist() for side in ("left", "right"))
-    return [tuple(values[a:b]) for a, b in zip(begin, end, strict=True)]
+    return list(zip(flow.searchsorted(flows).tolist(), flow.searchsorted(flows, "right").tolist(), strict=True))
+
+
+def _divided(values: list[int], cuts: list[tuple[int, int]]) -> list[tuple[int, ...]]:
+    return [tuple(values[begin:end]) for begin, end in cuts]
 
 
 def _give_support(found: list[Match], supported: list[tuple[int, tuple[int, ...]]], table: SuspectTable, free: Bools, waited_for: Bools) -> None:

@@ -100,6 +100,7 @@ class Questions:
         self._kinds: dict[tuple[int, ...], Bools] = {}
         self._origins: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Ints, Ints]] = {}
         self._bases: dict[Base, Rows] = {}
+        self._numbered: dict[int, Rows] = {}
         self._held: dict[int, Ints] = {}
         self._selections: dict[int, tuple[Ints, Ints]] = {}
         self._waited: Ints | None = None
@@ -144,13 +145,19 @@ class Questions:
             return np.ones(self.table.flow_count, np.bool_), None
         return passes, possible & ~passes if possible is not None else None
 
-    def base(self, base: Base) -> Rows:
-        """The rows of these triggers, origins and flags."""
+    def rows_of(self, selection: Selection) -> Rows:
+        """The rows that a selection chooses from."""
+        found = self._numbered.get(selection.base_number)
+        if found is None:
+            found = self._numbered[selection.base_number] = self._base(selection.base)
+        return found
+
+    def _base(self, base: Base) -> Rows:
         if base not in self._bases:
             kinds, origins, exact, some, lacks, reached = base
             here = tuple(kind for kind in kinds if kind in self._present)
             if here != kinds:  # the same rows as without the kinds that no flow has
-                self._bases[base] = self.base((here, origins, exact, some, lacks, reached))
+                self._bases[base] = self._base((here, origins, exact, some, lacks, reached))
                 return self._bases[base]
             rows, flags = self._of_origins(kinds, origins)
             mask: Bools | None = None
@@ -182,9 +189,10 @@ class Questions:
 
     def held(self, selection: Selection) -> Ints:
         """Rows (places in their base) that the clause's predicates select, wherever they stand."""
-        if selection.number not in self._held:
-            self._held[selection.number] = self._hold(self.base(selection.base), selection)
-        return self._held[selection.number]
+        found = self._held.get(selection.number)
+        if found is None:
+            found = self._held[selection.number] = self._hold(self.rows_of(selection), selection)
+        return found
 
     def _hold(self, base: Rows, selection: Selection) -> Ints:
         if not len(base):
@@ -193,12 +201,12 @@ class Questions:
         for number, predicate in selection.plain:
             yes = base.answer(number, predicate)[0]
             passes = yes if passes is None else passes & yes
-            if not passes.any():
+            if not np.count_nonzero(passes):
                 return NOTHING
         for feature in selection.same:
             known = base.values(feature).known
             passes = known if passes is None else passes & known
-        places = np.flatnonzero(passes) if passes is not None else np.arange(len(base))
+        places: Ints = passes.nonzero()[0] if passes is not None else np.arange(len(base))
         for number, predicate in selection.texts:
             if not len(places):
                 break
@@ -209,14 +217,14 @@ class Questions:
         """Rows (places in their base) that the predicates select, and those that they may select: a feature that could decide it, or a grouping key,
         is unknown there."""
         if selection.number not in self._selections:
-            self._selections[selection.number] = self._select(self.base(selection.base), selection)
+            self._selections[selection.number] = self._select(self.rows_of(selection), selection)
         return self._selections[selection.number]
 
     def _select(self, base: Rows, selection: Selection) -> tuple[Ints, Ints]:
         passes = possible = None
         for number, predicate in selection.plain if len(base) else ():
             passes, possible = _both(passes, possible, base.answer(number, predicate))
-            if not (passes if possible is None else possible).any():
+            if not np.count_nonzero(passes if possible is None else possible):
                 return NOTHING, NOTHING
         if not len(base):
             return NOTHING, NOTHING
@@ -234,7 +242,7 @@ class Questions:
             if not known.all():
                 possible = passes if possible is None else possible
                 passes = passes & known
-        return np.flatnonzero(passes), np.flatnonzero(possible & ~passes) if possible is not None else NOTHING
+        return passes.nonzero()[0], (possible & ~passes).nonzero()[0] if possible is not None else NOTHING
 
     @property
     def waited(self) -> Ints:
@@ -259,7 +267,7 @@ def _both(passes: Bools | None, possible: Bools | None, answer: Answer) -> tuple
 
 def _answer(values: Values, test: Test) -> Answer:
     yes = test.mask(values.data)
-    if values.known.all():
+    if np.count_nonzero(values.known) == len(values.known):
         return yes, None
     return yes & values.known, ~values.known
 
