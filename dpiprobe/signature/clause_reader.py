@@ -191,7 +191,7 @@ def _compare(name: str, node: Node) -> Compare:
 def _seen_at(name: str, node: Node) -> SeenAt | None:
     if not isinstance(node.value, dict):
         return SeenAt(name, node.words(ENDS))
-    if not node.known_keys(("shows",), ("shows",)):
+    if not node.known_keys(("shows",), ("shows",)) or "shows" not in node.value:
         return None
     return SeenAt(name, ("both",), node.child("shows").words(tuple(BOTH_ENDS)))
 
