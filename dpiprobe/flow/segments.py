@@ -33,29 +33,32 @@ def last_where(mask: Bools, group: Ints, groups: int) -> Ints:
 
 def count_where(mask: Bools, group: Ints, groups: int) -> Ints:
     """How many slots of each group hold."""
-    return np.bincount(group[mask], minlength=groups).astype(np.int64)
+    return np.bincount(group[np.flatnonzero(mask)], minlength=groups)
 
 
 def max_where(mask: Bools, values: Ints, group: Ints, groups: int, default: int) -> Ints:
     """Largest value of each group among the slots that hold; `default` where none does."""
-    out = np.full(groups, np.iinfo(np.int64).min)
-    np.maximum.at(out, group[mask], values[mask])
-    out[count_where(mask, group, groups) == 0] = default
-    return out
+    return _over_runs(np.maximum, mask, values, group, groups, default)
 
 
 def min_where(mask: Bools, values: Ints, group: Ints, groups: int, default: int) -> Ints:
     """Smallest value of each group among the slots that hold; `default` where none does."""
-    out = np.full(groups, np.iinfo(np.int64).max)
-    np.minimum.at(out, group[mask], values[mask])
-    out[count_where(mask, group, groups) == 0] = default
-    return out
+    return _over_runs(np.minimum, mask, values, group, groups, default)
 
 
 def sum_where(mask: Bools, values: Ints, group: Ints, groups: int) -> Ints:
     """Sum of the values of each group over the slots that hold."""
-    out = np.zeros(groups, np.int64)
-    np.add.at(out, group[mask], values[mask])
+    return _over_runs(np.add, mask, values, group, groups, 0)
+
+
+def _over_runs(join: np.ufunc, mask: Bools, values: Ints, group: Ints, groups: int, default: int) -> Ints:
+    """What `join` makes of the values of each group over the slots that hold."""
+    out = np.full(groups, default, np.int64)
+    hits = np.flatnonzero(mask)
+    if len(hits):
+        held = group[hits]
+        starts = np.concatenate((np.zeros(1, np.int64), np.flatnonzero(held[1:] != held[:-1]) + 1))
+        out[held[starts]] = join.reduceat(values[hits], starts)
     return out
 
 

@@ -69,8 +69,12 @@ def gather_facts(flows: Flows) -> FlowFacts:
 
 
 def _span(facts: FlowFacts, first: Ints, last: Ints) -> Ints:
-    time = facts.flows.packets.time[facts.flows.row]
-    return time[np.maximum(last, 0)] - time[np.maximum(first, 0)] if len(time) else np.zeros(len(first), np.int64)
+    return _when(facts.flows, last) - _when(facts.flows, first)
+
+
+def _when(flows: Flows, slots: Ints) -> Ints:
+    """Capture time of slots, ns; means nothing where there is none."""
+    return flows.packets.time[flows.row[np.maximum(slots, 0)]] if len(flows.row) else np.zeros(len(slots), np.int64)
 
 
 def server_bytes(facts: FlowFacts) -> Values:
@@ -79,9 +83,10 @@ def server_bytes(facts: FlowFacts) -> Values:
 
 def _after_trigger(facts: FlowFacts, origin: int) -> Ints:
     flows = facts.flows
-    slot = np.arange(len(flows.row))
-    mask = (flows.origin == origin) & (flows.duplicate == 0) & (flows.hello[flows.flow] >= 0) & (slot > flows.hello[flows.flow])
-    return count_where(mask, flows.flow, len(flows))
+    if not len(flows):
+        return np.zeros(0, np.int64)
+    so_far = np.cumsum((flows.origin == origin) & (flows.duplicate == 0))
+    return np.where(flows.hello >= 0, so_far[flows.stop - 1] - so_far[np.maximum(flows.hello, 0)], 0)
 
 
 def server_packets(facts: FlowFacts) -> Values:
@@ -99,7 +104,7 @@ def server_ack(facts: FlowFacts) -> Values:
 
 
 def _server_side_visible(flows: Flows) -> Bools:
-    return np.asarray(count_where(flows.origin == SERVER, flows.flow, len(flows)) > 0)
+    return np.logical_or.reduceat(flows.origin == SERVER, flows.start) if len(flows) else np.zeros(0, bool)
 
 
 def answered(facts: FlowFacts) -> Values:
@@ -120,11 +125,11 @@ def then_silence(facts: FlowFacts) -> Values:
 
 
 def goodput(facts: FlowFacts) -> Values:
-    flows = facts.flows
+    flows, count = facts.flows, len(facts.flows)
     data = _server_data(flows)
-    first, last = first_where(data, flows.flow, len(flows)), last_where(data, flows.flow, len(flows))
-    total = sum_where(data, flows.length, flows.flow, len(flows))
-    head = flows.length[np.maximum(first, 0)] if len(flows.row) else np.zeros(len(flows), np.int64)
+    first, last = first_where(data, flows.flow, count), last_where(data, flows.flow, count)
+    total = sum_where(data, flows.length, flows.flow, count)
+    head = flows.length[np.maximum(first, 0)] if len(flows.row) else np.zeros(count, np.int64)
     span = _span(facts, first, last)
     known = (first >= 0) & (span > 0)
     return Values((total - head) / np.where(span > 0, span, 1) * 1e9, known)
@@ -144,42 +149,27 @@ def syn_copies(facts: FlowFacts) -> Values:
 def segments(facts: FlowFacts) -> Values:
     """Client payload packets up to the one that completed the trigger, each new byte counted once."""
     flows = facts.flows
-    slot = np.arange(len(flows.row))
-    fresh = flows.end > flows.client_next
-    last = flows.hello_done[flows.flow]
-    mask = (
-        (flows.origin == CLIENT)
-        & (flows.length > 0)
-        & fresh
-        & (flows.duplicate == 0)
-        & (slot >= flows.hello[flows.flow])
-        & (slot <= last)
-    )
-    return Values(count_where(mask, flows.flow, len(flows)), flows.hello_done >= 0)
+    fresh = np.flatnonzero((flows.origin == CLIENT) & (flows.length > 0) & (flows.end > flows.client_next) & (flows.duplicate == 0))
+    flow = flows.flow[fresh]
+    until = (fresh >= flows.hello[flow]) & (fresh <= flows.hello_done[flow])
+    return Values(count_where(until, flow, len(flows)), flows.hello_done >= 0)
 
 
 def server_retransmissions(facts: FlowFacts) -> Values:
     flows = facts.flows
-    data = _server_data(flows)
-    late = data & (flows.offset < _highest_before(flows)) & (flows.end > flows.server_next)
-    return Values(count_where(late, flows.flow, len(flows)), np.ones(len(flows), bool))
-
-
-def _highest_before(flows: Flows) -> Ints:
-    """Highest end of server data before each slot, holes or not, as far as they move its stream."""
-    moves = moving(flows.flow, flows.origin, flows.flags, flows.length, flows.offset, SERVER)
-    reach = np.where(moves & (flows.duplicate == 0), flows.end, 0)
-    return shifted(np.maximum(running_max(reach, flows.flow), 0), flows.flow, 0)
+    data = np.flatnonzero(_server_data(flows))
+    flow, offset, end = flows.flow[data], flows.offset[data], flows.end[data]
+    moves = moving(flow, flows.origin[data], flows.flags[data], flows.length[data], offset, SERVER)
+    # the highest end of server data before each packet, holes or not, as far as they move its stream
+    highest = shifted(np.maximum(running_max(np.where(moves, end, 0), flow), 0), flow, 0)
+    late = (offset < highest) & (end > flows.server_next[data])
+    return Values(count_where(late, flow, len(flows)), np.ones(len(flows), bool))
 
 
 def split_round_trips(facts: FlowFacts) -> Values:
     flows = facts.flows
-    time = flows.packets.time[flows.row]
     known = (flows.syn_ack >= 0) & (flows.last_syn >= 0) & (flows.answer >= 0) & (flows.hello_done >= 0)
-    if not len(time):
-        return Values(np.zeros(len(flows)), known)
-    handshake = time[np.maximum(flows.syn_ack, 0)] - time[np.maximum(flows.last_syn, 0)]
-    wait = time[np.maximum(flows.answer, 0)] - time[np.maximum(flows.hello_done, 0)]
+    handshake, wait = _span(facts, flows.last_syn, flows.syn_ack), _span(facts, flows.hello_done, flows.answer)
     return Values(wait / np.where(handshake > 0, handshake, 1), known & (handshake > 0))
 
 

@@ -41,6 +41,17 @@ class Columns:
         """The last such slot of each flow."""
         return last_where(mask, self.flows.flow, self.count)
 
+    def first_of(self, slots: Ints) -> Ints:
+        """The first of some slots, ascending, in each flow."""
+        out = np.full(self.count, -1, np.int64)
+        out[self.flows.flow[slots[::-1]]] = slots[::-1]
+        return out
+
+    def among(self, flows: Bools, mask: Bools) -> Ints:
+        """The slots of some flows where the mask holds, ascending."""
+        slots = np.flatnonzero(mask)
+        return slots[flows[self.flows.flow[slots]]]
+
     def when(self, slots: Ints) -> Ints:
         """Capture time of slots, ns; means nothing where there is none."""
         return self.time[np.maximum(slots, 0)] if len(self.time) else np.zeros(len(slots), np.int64)
@@ -77,7 +88,8 @@ class Columns:
     @cached_property
     def server_reset(self) -> Bools:
         """Per slot: a reset from the server's address or from a stray one."""
-        return np.asarray(np.isin(self.flows.origin, (SERVER, STRAY)) & self._own & ((self.flags & RST) != 0), np.bool_)
+        origin = self.flows.origin
+        return np.asarray(((origin == SERVER) | (origin == STRAY)) & self._own & ((self.flags & RST) != 0), np.bool_)
 
     @cached_property
     def standing_reset(self) -> Bools:
@@ -122,9 +134,7 @@ class Columns:
         """The client's first FIN or RST that can have reached the server."""
         table = self.observed
         rows = np.flatnonzero((table.origin == CLIENT) & ((table.flags & (FIN | RST)) != 0) & table.reaches_server)
-        out = np.full(self.count, -1, np.int64)
-        out[table.flow[rows][::-1]] = table.slot[rows][::-1]
-        return out
+        return self.first_of(table.slot[rows])
 
     @cached_property
     def has_strays(self) -> Bools:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, NO_TRIGGER, SERVER, UNKNOWN
+from dpiprobe.flow.flows import CLIENT_HELLO, NO_TRIGGER, SERVER, UNKNOWN
 from dpiprobe.flow.segments import count_where, max_where
 from dpiprobe.observe.build import Observed
 from dpiprobe.tls.alert import FATAL, WARNING
@@ -42,13 +42,13 @@ def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:
     if not len(flows) or not len(flows.row):
         return {}
     tcp, triggered = flows.transport == TCP, flows.trigger_kind != NO_TRIGGER
-    two_sided = columns.slots_where(flows.origin == CLIENT) & columns.slots_where(flows.origin == SERVER)
+    facts = columns.observed.facts
+    two_sided = (facts.last_client >= 0) & ((facts.last_server >= 0) | (flows.server_rst >= 0))
     usual = tcp & triggered & two_sided & (flows.hello >= 0)
-    slot = np.arange(len(flows.row))
-    reset = columns.first(columns.server_reset & (slot >= flows.hello[flows.flow]))
+    resets = np.flatnonzero(columns.server_reset)
+    reset = columns.first_of(resets[resets >= flows.hello[flows.flow[resets]]])
     ended, open_ended = _ended(columns, reset)
     whole = usual & ((reset < 0) | ended)  # a reset ended it for certain, or none came
-    facts = columns.observed.facts
     unheard = (facts.unacked != UNKNOWN) & (facts.copies >= UNACKED_COPIES) & (flows.ack_end < 0)
     silent = usual & (reset < 0) & unheard
     whole &= ~silent
@@ -58,7 +58,7 @@ def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:
     plain = (flows.trigger_kind != CLIENT_HELLO) | hello
     worked = answered & plain & (reset < 0) & (_unheard_packets(columns) < UNACKED_COPIES)
     after_all = whole & ended & ((answered & plain) | ~answered) & ~open_ended
-    gave_up = np.minimum(*(np.where(end > flows.hello, end, len(slot)) for end in (flows.client_fin, flows.client_rst)))
+    gave_up = np.minimum(*(np.where(end > flows.hello, end, len(flows.row)) for end in (flows.client_fin, flows.client_rst)))
     fin = flows.server_fin
     heard = (fin > flows.hello) & (flows.acked[np.maximum(fin, 0)] >= flows.hello_end)
     closed = whole & ~answered & (reset < 0) & heard & (fin < gave_up)
@@ -74,18 +74,15 @@ def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:
 
 def _ended(columns: Columns, reset: Ints) -> tuple[Bools, Bools]:
     """(flows that this reset, the first one, ended for certain; flows in which it came after a close, so that it may have ended nothing)."""
-    flows, count = columns.flows, columns.count
-    slot, there = np.arange(len(flows.row)), reset >= 0
-    at = reset[flows.flow]
-    before = columns.client_word & (at >= 0) & (slot < at)
-    after = columns.client_word & (at >= 0) & (slot > at)
-    known_end = max_where(before, flows.end, flows.flow, count, 0)
-    known_ack = max_where(before, flows.acked, flows.flow, count, UNKNOWN)
-    late = columns.time - columns.when(reset)[flows.flow] > PATIENCE // 10
-    carries_on = columns.slots_where(
-        after
-        & ((flows.end > known_end[flows.flow]) | (flows.acked > known_ack[flows.flow]) | ((columns.flags & FIN) != 0) | ((columns.length > 0) & late))
-    )
+    flows, there = columns.flows, reset >= 0
+    words = columns.among(there, columns.client_word)
+    flow, end, acked = flows.flow[words], flows.end[words], flows.acked[words]
+    before = words < reset[flow]
+    known_end, known_ack = (max_where(before, v, flow, columns.count, least)[flow] for v, least in ((end, 0), (acked, UNKNOWN)))
+    late = columns.when(words) - columns.when(reset)[flow] > PATIENCE // 10
+    alive = (end > known_end) | (acked > known_ack) | ((flows.flags[words] & FIN) != 0) | ((flows.length[words] > 0) & late)
+    carries_on = np.zeros(columns.count, np.bool_)
+    carries_on[flow[alive & ~before]] = True
     closed = columns.closed_by_us
     after_close = ((closed >= 0) & (closed < reset)) | ((flows.server_fin >= 0) & (flows.server_fin < reset))
     return there & ~carries_on & ~after_close, there & after_close
@@ -97,9 +94,11 @@ def _answers(columns: Columns) -> tuple[Bools, Bools]:
     flows, packets = columns.flows, columns.flows.packets
     answer = np.maximum(flows.answer, 0)
     row = flows.row[answer]
-    said = (flows.origin == SERVER) & ((columns.flags & RST) == 0) & (flows.end != UNKNOWN) & (np.arange(len(flows.row)) < flows.hello[flows.flow])
-    reach = np.maximum(max_where(said, flows.end, flows.flow, columns.count, 0), 0)
-    enough = (flows.answer >= 0) & (packets.payload_captured[row] >= LEAST_ALERT) & (flows.offset[answer] <= reach)
+    enough = (flows.answer >= 0) & (packets.payload_captured[row] >= LEAST_ALERT)
+    later = enough & (flows.offset[answer] > 0)
+    said = columns.among(later, (flows.origin == SERVER) & ((columns.flags & RST) == 0))  # an end that is unknown lies below all others
+    flow = flows.flow[said]
+    enough &= flows.offset[answer] <= np.maximum(max_where(said < flows.hello[flow], flows.end[said], flow, columns.count, 0), 0)
     known = np.flatnonzero(enough)
     arena = np.frombuffer(packets.arena, np.uint8)
     head = arena[np.minimum(packets.payload_offset[row[known]][:, None] + np.arange(11), max(len(arena) - 1, 0))].astype(np.int64)
@@ -128,26 +127,26 @@ LEAST_HELLO = 47
 def _unheard_packets(columns: Columns) -> Ints:
     """How many of the client's data packets or closes lie beyond what the server acknowledged."""
     flows = columns.flows
-    reach = max_where(columns.server_word, flows.acked, flows.flow, columns.count, UNKNOWN)
     fin = (columns.flags & FIN) != 0
-    beyond = columns.client_word & ((columns.length > 0) | fin) & (flows.end + fin > reach[flows.flow])
-    return count_where(beyond, flows.flow, columns.count)
+    told = np.flatnonzero(columns.client_word & ((columns.length > 0) | fin))
+    flow = flows.flow[told]
+    return count_where(flows.end[told] + fin[told] > flows.server_acked[flow], flow, columns.count)
 
 
 def _before_any_trigger(columns: Columns, asked: Bools) -> dict[str, tuple[Bools, Ints]]:
     """SYNs that were refused, or that nobody answered."""
     flows, packets = columns.flows, columns.flows.packets
-    slot, syn = np.arange(len(flows.row)), np.maximum(flows.syn, 0)
-    lone = asked & (flows.syn_ack < 0) & (flows.syn >= 0) & ~columns.has_errors & columns.slots_where(flows.origin == CLIENT)
-    went_on = columns.slots_where(columns.client_word & ((columns.flags & SYN) == 0))
-    reset = columns.server_reset
-    more = (packets.ack[flows.row] - packets.seq[flows.row[syn]][flows.flow] - 1) & 0xFFFFFFFF
-    beyond = columns.slots_where(
-        reset & ((columns.flags & ACK) != 0) & (columns.length[syn][flows.flow] < more) & (more < 1 << 31) & (slot >= 0)
-    )
-    lone &= ~went_on & ~beyond
-    by_server = columns.first(reset & (flows.origin == SERVER))
+    lone = asked & (flows.syn_ack < 0) & (flows.syn >= 0) & ~columns.has_errors
+    if not lone.any():
+        return {}
+    lone[flows.flow[columns.among(lone, columns.client_word & ((columns.flags & SYN) == 0))]] = False  # the client went on
+    resets = columns.among(lone, columns.server_reset)
+    flow, row = flows.flow[resets], flows.row[resets]
+    syn = np.maximum(flows.syn[flow], 0)
+    more = (packets.ack[row] - packets.seq[flows.row[syn]] - 1) & 0xFFFFFFFF
+    lone[flow[((flows.flags[resets] & ACK) != 0) & (flows.length[syn] < more) & (more < 1 << 31)]] = False  # a reset acknowledges more than the SYN
+    by_server = columns.first_of(resets[flows.origin[resets] == SERVER])
     refused = lone & (by_server >= 0)
     watched = columns.observed.facts.end_of_capture - columns.when(flows.syn)
-    nothing = lone & ~columns.slots_where(reset) & ~columns.has_server_words & (flows.client_rst < 0) & (watched >= PATIENCE)
+    nothing = lone & (columns.first_of(resets) < 0) & ~columns.has_server_words & (flows.client_rst < 0) & (watched >= PATIENCE)
     return {"refused": (refused, by_server), "unanswered": (nothing, flows.syn)}
