@@ -9,11 +9,12 @@ written), LIE (the length that cannot be true, else -1), RUN (frames of no lengt
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 
 from dpiprobe.wire.loop import Decorator, _plain
 
 jit: Decorator = globals().get("jit", _plain)
+nth: Callable[[int], int] = globals().get("nth", int)
 
 AT, COUNT, LIE, RUN = range(4)
 STATE = 4
@@ -23,8 +24,8 @@ STATE = 4
 def number(buf: Sequence[int], at: int, big: int) -> int:
     """Four bytes in the file's order."""
     if big:
-        return (int(buf[at]) << 24) | (int(buf[at + 1]) << 16) | (int(buf[at + 2]) << 8) | int(buf[at + 3])
-    return int(buf[at]) | (int(buf[at + 1]) << 8) | (int(buf[at + 2]) << 16) | (int(buf[at + 3]) << 24)
+        return (int(buf[nth(at)]) << 24) | (int(buf[nth(at + 1)]) << 16) | (int(buf[nth(at + 2)]) << 8) | int(buf[nth(at + 3)])
+    return int(buf[nth(at)]) | (int(buf[nth(at + 1)]) << 8) | (int(buf[nth(at + 2)]) << 16) | (int(buf[nth(at + 3)]) << 24)
 
 
 @jit
@@ -47,9 +48,9 @@ def pcap_records(
         if start + captured > stop:
             break
         at = start + captured
-        starts[count] = start
-        ends[count] = at if check == 0 or captured <= wire - check else start + max(0, wire - check)
-        times[count] = seconds * 1000000000 + fraction * scale
+        starts[nth(count)] = start
+        ends[nth(count)] = at if check == 0 or captured <= wire - check else start + max(0, wire - check)
+        times[nth(count)] = seconds * 1000000000 + fraction * scale
         run = run + 1 if captured == 0 and seconds == 0 and fraction == 0 else 0
         count += 1
     state[AT] = at
@@ -79,14 +80,14 @@ def enhanced_blocks(
         if which >= known or captured > total - 32 or captured > bound:
             break
         high = number(buf, at + 12, big)
-        unit = int(interfaces[3 * which + 1])
+        unit = int(interfaces[nth(3 * which + 1)])
         if unit == 0 or high >= (1 << 19 if unit == 1000 else 1 << 29):
             break
         time = ((high << 32) | number(buf, at + 16, big)) * unit
-        starts[count] = at + 28
-        ends[count] = at + 28 + captured
-        links[count] = interfaces[3 * which]
-        times[count] = time + int(interfaces[3 * which + 2])
+        starts[nth(count)] = at + 28
+        ends[nth(count)] = at + 28 + captured
+        links[nth(count)] = interfaces[nth(3 * which)]
+        times[nth(count)] = time + int(interfaces[nth(3 * which + 2)])
         count += 1
         at += total
     state[AT] = at
