@@ -6,10 +6,8 @@ import gc
 import gzip
 import json
 import threading
-import weakref
 from pathlib import Path
 from struct import pack
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +16,6 @@ from hypothesis import strategies as st
 from dpiprobe.capture.read import read_capture
 from dpiprobe.errors import InputError
 from dpiprobe.explain import explain
-from dpiprobe.flow.flows import Flows
 from dpiprobe.partition import large, reading
 from dpiprobe.partition.large import compiled_loops, explain_large
 from dpiprobe.partition.reading import Loops
@@ -204,23 +201,3 @@ def trial(client: str, port: int, name: str) -> list[tuple[int, bytes]]:
         return [*opening, (66_000_000, packet(False, 0x14, 500, 100 + size))]
     # the capture began too late for its SYN: two round trips are known at this address, not the three that would prove it
     return [*opening[1:], (121_000_000, packet(False, 0x18, 500, 100 + size, b"\x16\x03\x03\0\x04\x02\0\0\0"))]
-
-
-def test_a_part_goes_when_it_was_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the cyclic collector: what refers back to itself would keep the packets of part after part."""
-    taken: list[weakref.ref[Any]] = []
-    take = reading.Parts.take
-
-    def watched(parts: reading.Parts, bucket: int) -> Flows:
-        flows = take(parts, bucket)
-        taken.append(weakref.ref(flows.row))
-        return flows
-
-    monkeypatch.setattr(reading.Parts, "take", watched)
-    gc.disable()
-    try:
-        for path in CASES[4::20]:
-            parts(path, Loops(), buckets=3)
-        assert taken and not any(one() for one in taken)
-    finally:
-        gc.enable()
