@@ -7,15 +7,16 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from dpiprobe.signature.ledger import Key, Told
+
 Ints = npt.NDArray[np.int64]
-Key = tuple[Hashable, ...]
 
 
 class Keys:
@@ -25,6 +26,10 @@ class Keys:
         self._columns = columns
         self._lists: dict[str, list[Any]] = {}
         self._codes: dict[str, Ints] = {}
+
+    def raw(self, name: str) -> Any:
+        """The column as it was given."""
+        return self._columns[name]
 
     def of(self, name: str) -> list[Any]:
         """The column as a list."""
@@ -62,7 +67,8 @@ class History:
         self._start: Ints = start[order]
         self._edges = np.append(np.flatnonzero(new), len(order))
         self.starts: list[int] = self._start.tolist()
-        self.flows: list[int] = given[order].tolist()
+        self._flow: Ints = given[order]
+        self.flows: list[int] = self._flow.tolist()
         self._places: dict[Key, tuple[int, int]] | None = None
 
     def _groups(self) -> Iterator[tuple[Key, int, int]]:
@@ -82,17 +88,34 @@ class History:
         """The packets that one of the flows shows."""
         return self._packets.get(self.flows[place], ())
 
-    def telling(self, within: int) -> Iterator[tuple[Key, Sequence[int]]]:
-        """Of each key the flows that answer whoever looks as far as `within`, by their places: one without packets is left out where those at its
-        sides are not farther apart, since whoever sees it, sees one of those."""
-        for key, begin, end in self._groups():
-            if not self._packets and (end - begin < 3 or self.starts[end - 1] - self.starts[begin] <= within):
-                yield key, (begin, end - 1) if end - begin > 1 else (begin,)
-                continue
-            kept: list[int] = []
-            for i in range(begin, end):
-                bare = len(kept) > 1 and not any(map(self.packets_at, (i, kept[-1], kept[-2])))
-                if bare and self.starts[i] - self.starts[kept[-2]] <= within:
-                    kept.pop()
-                kept.append(i)
-            yield key, kept
+    def telling(self, within: int) -> Ints:
+        """The places of flows that answer whoever looks as far as `within`: of a key one without packets is left out where those at its sides are not
+        farther apart, since whoever sees it, sees one of those."""
+        begin, end = self._edges[:-1], self._edges[1:]
+        kept = np.zeros(len(self.flows), np.bool_)
+        if not len(begin):
+            return np.flatnonzero(kept)
+        near = (end - begin < 3) | (self._start[end - 1] - self._start[begin] <= within)
+        if self._packets:
+            near[:] = False
+        kept[begin[near]] = kept[end[near] - 1] = True
+        for first, stop in zip(begin[~near].tolist(), end[~near].tolist(), strict=True):
+            kept[self._sparse(range(first, stop), within)] = True
+        return np.flatnonzero(kept)
+
+    def _sparse(self, places: range, within: int) -> list[int]:
+        kept: list[int] = []
+        for i in places:
+            bare = len(kept) > 1 and not any(map(self.packets_at, (i, kept[-1], kept[-2])))
+            if bare and self.starts[i] - self.starts[kept[-2]] <= within:
+                kept.pop()
+            kept.append(i)
+        return kept
+
+    def told(self, within: int, numbers: Ints) -> Told:
+        """Those flows for others. numbers: of all flows, in the whole capture"""
+        places = self.telling(within)
+        flows = self._flow[places]
+        keys = tuple(column[flows] if isinstance(column, np.ndarray) else [column[f] for f in flows.tolist()] for column in map(self._keys.raw, self._same))
+        packets = {i: shown for i, place in enumerate(places.tolist()) if (shown := self.packets_at(place))} if self._packets else {}
+        return Told(keys, self._start[places], numbers[flows], packets)

@@ -8,13 +8,17 @@ Rules of this file: it keeps books and judges nothing. Keys hold address numbers
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.signature.clause import Earlier
 from dpiprobe.signature.model import Signature
 
+Ints = npt.NDArray[np.int64]
 Key = tuple[Hashable, ...]
 Fellow = tuple[int, int, tuple[object, ...]]
 """A match's flow and packet by their numbers in the capture, and the values of the features that a clause compares (None where one is not known)."""
@@ -23,23 +27,49 @@ Shown = tuple[int, int, tuple[int, ...]]
 
 
 @dataclass(slots=True)
+class Told:
+    """Flows that show what a clause asks for, as columns; those of one key by their start. keys: what the clause holds equal, column by column
+    starts, numbers: see `Shown` · packets: by place, of those that show any"""
+
+    keys: tuple[Ints | list[Hashable], ...]
+    starts: Ints
+    numbers: Ints
+    packets: dict[int, tuple[int, ...]]
+
+    def entries(self) -> Iterator[tuple[Key, Shown]]:
+        """One by one."""
+        columns = [column.tolist() if isinstance(column, np.ndarray) else column for column in (*self.keys, self.starts, self.numbers)]
+        for place, (*key, start, number) in enumerate(zip(*columns, strict=True)):
+            yield tuple(key), (start, number, self.packets.get(place, ()))
+
+
+@dataclass(slots=True)
 class Entries:
-    """trials: flows with a repeatable finding by (server, port, name) · fellows: by (signature, clause, server, port, name) · shown: by clause, then
-    by what it holds equal"""
+    """trials: flows with a repeatable finding by (server, port, name) · fellows: by (signature, clause, server, port, name) · told: by clause, as parts
+    told it · found: the same by clause and key, once it was asked for"""
 
     trials: Counter[Key] = field(default_factory=Counter)
     fellows: dict[Key, list[Fellow]] = field(default_factory=dict)
-    shown: dict[Earlier, dict[Key, list[Shown]]] = field(default_factory=dict)
+    told: dict[Earlier, list[Told]] = field(default_factory=dict)
+    found: dict[Earlier, dict[Key, list[Shown]]] = field(default_factory=dict)
+
+    def shown(self, clause: Earlier, key: Key) -> list[Shown]:
+        """The flows of a key that show what a clause asks for."""
+        if clause not in self.found:
+            by_key = self.found[clause] = dict[Key, list[Shown]]()
+            for told in self.told.get(clause, ()):
+                for other, one in told.entries():
+                    by_key.setdefault(other, []).append(one)
+        return self.found[clause].get(key, [])
 
     def add(self, other: Entries) -> None:
         """Take in another part's."""
         self.trials.update(other.trials)
         for key, fellows in other.fellows.items():
             self.fellows.setdefault(key, []).extend(fellows)
-        for clause, by_key in other.shown.items():
-            mine = self.shown.setdefault(clause, {})
-            for key, shown in by_key.items():
-                mine.setdefault(key, []).extend(shown)
+        for clause, told in other.told.items():
+            self.told.setdefault(clause, []).extend(told)
+            self.found.pop(clause, None)
 
 
 @dataclass(slots=True)
@@ -64,17 +94,14 @@ class Ledger:
         self.asked.add(("fellows", key))
         return self.others.fellows.get(key, []) if self.others is not None else []
 
-    def enter(self, clause: Earlier, shown: Iterable[tuple[Key, Shown]]) -> None:
+    def enter(self, clause: Earlier, told: Told) -> None:
         """What this part shows of a clause."""
-        by_key: dict[Key, list[Shown]] = defaultdict(list)
-        for key, one in shown:
-            by_key[key].append(one)
-        self.own.shown[clause] = dict(by_key)
+        self.own.told[clause] = [told]
 
     def shown(self, clause: Earlier, key: Key) -> list[Shown]:
         """What other parts show of a clause."""
         self.asked.add((clause, key))
-        return self.others.shown.get(clause, {}).get(key, []) if self.others is not None else []
+        return self.others.shown(clause, key) if self.others is not None else []
 
     def answerable(self, everywhere: Entries) -> bool:
         """Whether any other part has something to say to what was asked. `everywhere`: the entries of all parts, this one among them."""
@@ -85,10 +112,8 @@ class Ledger:
             elif kind == "fellows":
                 if len(everywhere.fellows.get(key, ())) > len(self.own.fellows.get(key, ())):
                     return True
-            elif isinstance(kind, Earlier):
-                theirs, mine = everywhere.shown.get(kind, {}).get(key, ()), self.own.shown.get(kind, {}).get(key, ())
-                if len(theirs) > len(mine):
-                    return True
+            elif isinstance(kind, Earlier) and len(everywhere.shown(kind, key)) > len(self.own.shown(kind, key)):
+                return True
         return False
 
     def elsewhere(self, everywhere: Entries) -> Entries:
@@ -101,9 +126,8 @@ class Ledger:
                 own = {number for _, number, _ in self.own.fellows.get(key, ())}
                 out.fellows[key] = [fellow for fellow in everywhere.fellows.get(key, ()) if fellow[1] not in own]
             elif isinstance(kind, Earlier):
-                mine = {flow for _, flow, _ in self.own.shown.get(kind, {}).get(key, ())}
-                theirs = everywhere.shown.get(kind, {}).get(key, ())
-                out.shown.setdefault(kind, {})[key] = [one for one in theirs if one[1] not in mine]
+                mine = {flow for _, flow, _ in self.own.shown(kind, key)}
+                out.found.setdefault(kind, {})[key] = [one for one in everywhere.shown(kind, key) if one[1] not in mine]
         return out
 
 

@@ -16,10 +16,12 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from dpiprobe.observe.table import SuspectTable
 from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, Predicate, SeenAt
-from dpiprobe.signature.history import History, Key, Keys
-from dpiprobe.signature.ledger import Fellow, Ledger, Shown
+from dpiprobe.signature.history import History, Keys
+from dpiprobe.signature.ledger import Fellow, Key, Ledger, Told
 from dpiprobe.signature.match import ClauseState, Match
 
 Unknown = ClauseState("not_visible")
@@ -112,7 +114,7 @@ class _Judge:
         self._names: dict[tuple[str, Key], list[Match]] = defaultdict(list)
         self._over_name: dict[tuple[str, Across, Key], ClauseState] = {}
         for match in pending:
-            if any(isinstance(clause, Across) for clause in match.definition.clauses):
+            if match.definition.looks_across:
                 self._names[match.signature, self._name(match.flow)].append(match)
 
     def _name(self, flow: int) -> Key:
@@ -179,7 +181,7 @@ class _Judge:
         for r in sorted(rows):
             flow = int(table.flow[r])
             told = tuple(c.data[[r]].tolist()[0] if c.known[r] else None for c in columns)
-            shown.append((numbers[flow] if numbers else flow, int(table.number[r]), told))
+            shown.append((int(numbers[flow]) if len(numbers) else flow, int(table.number[r]), told))
         if self._context.ledger is not None:
             key = (match.signature, clause.name, *self._name(match.flow))
             shown = sorted(shown + self._context.ledger.fellows(key, shown))
@@ -214,12 +216,15 @@ class _Judge:
 
     def enter(self, ledger: Ledger) -> None:
         """Write what these flows show of clauses that flows of other clients ask. Where packets play no part, as few flows as give the same answers."""
+        context = self._context
+        numbers = np.asarray(context.numbers, np.int64) if len(context.numbers) else np.arange(len(context.outcome))
+        told: dict[tuple[int, int], Told] = {}  # `earlier` and `later` often ask the same
         for clause in ledger.clauses:
             history = self._history(clause)
-            ledger.enter(clause, ((key, self._shown(history, i)) for key, places in history.telling(clause.within) for i in places))
-
-    def _shown(self, history: History, place: int) -> Shown:
-        return history.starts[place], self._context.numbers[history.flows[place]], history.packets_at(place)
+            key = id(history), clause.within
+            if key not in told:
+                told[key] = history.told(clause.within, numbers)
+            ledger.enter(clause, told[key])
 
     def _key(self, clause: Earlier, flow: int) -> Key:
         return tuple(self._keys.of(name)[flow] for name in clause.same)

@@ -143,7 +143,7 @@ def context_of(
         both_ends=[_shown(ends.get(f)) for f in range(count)] if ends is not None else (),
         table=observed,
         ledger=ledger,
-        numbers=Each(count, lambda f: flows.label(f) - 1) if ledger is not None else (),
+        numbers=() if ledger is None else flows.numbers if flows.numbers is not None else np.arange(count),
     )
 
 

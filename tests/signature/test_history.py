@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpiprobe.signature.history import History, Key, Keys
+from dpiprobe.signature.history import History, Keys
+from dpiprobe.signature.ledger import Key, Shown
 
 flow_strategy = st.tuples(st.integers(0, 1), st.sampled_from(["a", "b", None]), st.integers(0, 9))
 
@@ -28,8 +29,11 @@ def test_places_and_what_tells_enough(flows: list[tuple[int, str | None, int]], 
         begin, end = history.places(key)
         assert history.flows[begin:end] == expected.get(key, [])
         assert history.starts[begin:end] == [flows[f][2] for f in expected.get(key, [])]
-    assert {key: [history.flows[i] for i in places] for key, places in history.telling(within)} == {
-        key: kept(of_key, flows, packets, within) for key, of_key in expected.items()
+    told: dict[Key, list[Shown]] = defaultdict(list)
+    for other, one in history.told(within, np.arange(len(flows)) + 100).entries():
+        told[other].append(one)
+    assert told == {
+        key: [(flows[f][2], f + 100, packets.get(f, ())) for f in kept(of_key, flows, packets, within)] for key, of_key in expected.items()
     }
 
 
