@@ -70,13 +70,10 @@ class Block:
         else:
             self._slots = slots_of(observed.flows, self._flows)[0]
         self._rows = observed.flows.row[self._slots]
+        self._lists: dict[str, list[int]] = {}
         self._packed: dict[str, list[int]] = {}
         self._flow_columns: dict[str, list[int]] = {}
         self._hits: dict[str, tuple[list[int], list[int]]] = {}
-
-    def _column(self, column: Any) -> list[int]:
-        values: list[int] = column[self._slots].tolist()
-        return values
 
     @lazy
     def facts(self) -> list[tuple[int, ...]]:
@@ -94,37 +91,13 @@ class Block:
         values: list[int] = self._rows.tolist()
         return values
 
-    @lazy
-    def origin(self) -> list[int]:
-        return self._column(self._observed.flows.origin)
-
-    @lazy
-    def flags(self) -> list[int]:
-        return self._column(self._columns.flags)
-
-    @lazy
-    def length(self) -> list[int]:
-        return self._column(self._columns.length)
-
-    @lazy
-    def time(self) -> list[int]:
-        return self._column(self._columns.time)
-
-    @lazy
-    def offset(self) -> list[int]:
-        return self._column(self._observed.flows.offset)
-
-    @lazy
-    def end(self) -> list[int]:
-        return self._column(self._observed.flows.end)
-
-    @lazy
-    def acked(self) -> list[int]:
-        return self._column(self._observed.flows.acked)
-
-    @lazy
-    def copy(self) -> list[int]:
-        return self._column(self._observed.flows.duplicate)
+    def column(self, name: str, place: int) -> list[int]:
+        """A column of the slots of one flow."""
+        values = self._lists.get(name)
+        if values is None:
+            holder: Any = self._columns if name in ("flags", "length", "time") else self._observed.flows
+            values = self._lists[name] = getattr(holder, "duplicate" if name == "copy" else name)[self._slots].tolist()
+        return values[self.edges[place] : self.edges[place + 1]]
 
     def packed(self, name: str) -> list[int]:
         """Any column of the packets."""

@@ -13,8 +13,8 @@ from dpiprobe.observe.build import Observed
 from dpiprobe.tls.alert import read_alert
 from dpiprobe.tls.http import parse_response
 from dpiprobe.tls.record import ALERT, CHANGE_CIPHER_SPEC, HEARTBEAT
-from dpiprobe.verdict.view import FlowView, Views
-from dpiprobe.wire.packets import FIN
+from dpiprobe.verdict.view import FlowView
+from dpiprobe.wire.packets import FIN, TCP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -23,8 +23,8 @@ Bools = npt.NDArray[np.bool_]
 class Contents:
     """The payloads of a batch."""
 
-    def __init__(self, observed: Observed, views: Views) -> None:
-        self._flows, self._views = observed.flows, views
+    def __init__(self, observed: Observed) -> None:
+        self._flows = observed.flows
         self._known: dict[int, str] = {}
 
     def plaintext(self, at: Ints) -> Bools:
@@ -45,16 +45,21 @@ class Contents:
         """As `content_technique`, of a slot of a flow."""
         word = self._known.get(slot)
         if word is None:
-            word = self._known[slot] = content_technique(self._views(flow), slot)
+            packets, row = self._flows.packets, self._flows.row[slot]
+            closes = bool(packets.flags[row] & FIN) and int(packets.protocol[row]) == TCP
+            word = self._known[slot] = _technique(packets.payload(int(row)), int(self._flows.trigger_kind[flow]), closes)
         return word
 
 
 def content_technique(view: FlowView, slot: int) -> str:
     """What kind of forged payload or close a packet would be."""
-    body = view.payload(slot)
+    return _technique(view.payload(slot), view.kind, bool(view.flags[view.at(slot)] & FIN))
+
+
+def _technique(body: bytes, trigger_kind: int, closes: bool) -> str:
     if not body:
-        return "fin" if view.flags[view.at(slot)] & FIN else "data"
-    if read_alert(body) is not None and view.kind == CLIENT_HELLO:
+        return "fin" if closes else "data"
+    if trigger_kind == CLIENT_HELLO and read_alert(body) is not None:
         return "data.alert"
     head = parse_response(body)
     status = head.status if head is not None else None

@@ -119,24 +119,26 @@ class Early:
         """The clock of the flow lets delays mean something up to that packet; told of those asked for."""
         flow = self._flows.flow[at]
         members = np.unique(flow[asked])
-        ahead = dict(zip(members.tolist(), self._acknowledged_ahead(members).tolist(), strict=True))
+        ahead, coarse = (dict(zip(members.tolist(), doubt.tolist(), strict=True)) for doubt in self._doubts(members))
         back = self._columns.step_back[flow] > CLOCK_STEP
         sound: dict[int, bool] = {}
         out = asked.copy()
         for i, slot, f, stepped in zip(*(c[asked].tolist() for c in (np.arange(len(at)), at, flow, back)), strict=True):
             if f not in sound:
-                view = self._views(f)
-                sound[f] = not (ahead[f] and effect_before_cause(view)) and not clock_too_coarse(view)
+                sound[f] = not (ahead[f] and effect_before_cause(self._views(f))) and not (coarse[f] and clock_too_coarse(self._views(f)))
             out[i] = sound[f] and not (stepped and clock_ran_back(self._views(f), slot))
         return out
 
-    def _acknowledged_ahead(self, members: Ints) -> Bools:
-        """Flows in which a packet of the server acknowledges what the client's before it did not send: only there an effect can stand before its cause."""
+    def _doubts(self, members: Ints) -> tuple[Bools, Bools]:
+        """Flows in which a packet of the server acknowledges what the client's before it did not send: only there an effect can stand before its cause.
+        And those in which no two neighbours are less than half a round trip apart: a clock so coarse leaves none such."""
         slots, place = slots_of(self._flows, members)
         columns, flows = self._columns, self._flows
         sent = running_max(np.where(columns.client_word[slots], flows.end[slots], UNKNOWN), place)
         ahead = columns.server_word[slots] & ((columns.flags[slots] & ACK) != 0) & (flows.acked[slots] > sent)
-        return np.bincount(place[ahead], minlength=len(members)) > 0
+        step = np.abs(np.diff(columns.time[slots]))
+        near = (step > 0) & (2 * step < self._observed.server_rtt[flows.flow[slots[1:]]]) & (place[1:] == place[:-1])
+        return np.bincount(place[ahead], minlength=len(members)) > 0, np.bincount(place[1:][near], minlength=len(members)) == 0
 
 
 def early_refusals(view: FlowView, samples: int) -> list[Evidence]:

@@ -28,7 +28,7 @@ Ints = npt.NDArray[np.int64]
 
 def findings_of(observed: Observed, samples: Ints, views: Views, sheds: Callable[[int], bool] = lambda _: False) -> dict[int, list[Evidence]]:
     """By flow. samples: round-trip samples known for each flow's server · sheds: whether a flow's server itself leaves timestamps out"""
-    contents, possible = Contents(observed, views), Candidates(observed, samples)
+    contents, possible = Contents(observed), Candidates(observed, samples)
     found: dict[int, list[Evidence]] = {}
 
     def take(told: Mapping[int, list[Evidence]]) -> None:

@@ -76,6 +76,7 @@ class Judge:
         self.columns = columns_of(observed)
         self.view = views or Views(observed)
         self.kinds: list[int] = observed.flows.trigger_kind.tolist()
+        self.slots: list[int] = observed.slot.tolist()
         self.observations = Observations(observed)
         self.blame = Blame(observed, self.outcomes, self.view)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
@@ -149,7 +150,7 @@ class Judge:
             definition = match.definition
             if match.generic or match.pending or definition.confidence != "high":
                 continue
-            slots = self.observed.slot[list(match.rows)].tolist() if match.rows else []
+            slots = [self.slots[row] for row in match.rows]
             reason = f"{definition.title}: packets that no stack of the server makes"
             found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
         return found

@@ -24,21 +24,52 @@ class FlowView:
         self._block = block = block or Block(observed, [flow])
         self._place = place
         self.trigger = self.flows.triggers[flow]
-        first, last = block.edges[place], block.edges[place + 1]
         (
             self.base, stop, self.hello, self.hello_done, self.hello_start, self.hello_end, self.answer, self.ack_end, self.syn, self.syn_ack,
             self.kind, self.rtt, self.client_fin, self.server_fin, self.client_rst,
         ) = block.facts[place]  # fmt: skip
         self.slots = range(self.base, stop)
-        self._shift = first - self.base
-        self.origin = block.origin[first:last]
-        self.flags = block.flags[first:last]
-        self.length = block.length[first:last]
-        self.time = block.time[first:last]
-        self.offset = block.offset[first:last]
-        self.end = block.end[first:last]
-        self.acked = block.acked[first:last]
-        self.copy = block.copy[first:last]
+        self._shift = block.edges[place] - self.base
+
+    @lazy
+    def origin(self) -> list[int]:
+        """Where each packet came from."""
+        return self._block.column("origin", self._place)
+
+    @lazy
+    def flags(self) -> list[int]:
+        """TCP flag bits."""
+        return self._block.column("flags", self._place)
+
+    @lazy
+    def length(self) -> list[int]:
+        """Payload bytes."""
+        return self._block.column("length", self._place)
+
+    @lazy
+    def time(self) -> list[int]:
+        """Capture time, ns."""
+        return self._block.column("time", self._place)
+
+    @lazy
+    def offset(self) -> list[int]:
+        """Where the payload begins in its side's stream."""
+        return self._block.column("offset", self._place)
+
+    @lazy
+    def end(self) -> list[int]:
+        """Where it ends."""
+        return self._block.column("end", self._place)
+
+    @lazy
+    def acked(self) -> list[int]:
+        """Offset in the other side's stream that the ACK number stands for."""
+        return self._block.column("acked", self._place)
+
+    @lazy
+    def copy(self) -> list[int]:
+        """1: a copy that the capture made."""
+        return self._block.column("copy", self._place)
 
     def at(self, slot: int) -> int:
         """Position of a slot in this view's lists."""
