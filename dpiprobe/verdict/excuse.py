@@ -110,6 +110,8 @@ class Excuses:
         """Controls whose handshake is answered much earlier than their hello: somebody nearer than the server terminates TCP."""
         ratio, flows = self.observed.flow_feature("split_round_trips"), self.observed.flows
         worked = self.controls.worked[f]
+        if not worked:
+            return None
         hits = worked.where("split", self._is_split)
         if len(hits) * 2 <= len(worked) or not hits:
             return None
@@ -125,8 +127,8 @@ class Excuses:
         return handshake * (float(ratio.data[g]) - 1) >= SPLIT_LEAST
 
     def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        split = self._split(view.f)
-        if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0 and split is not None:
+        heard = view.ack_end >= 0 and int(self.observed.facts.unacked[view.f]) < 0
+        if heard and (split := self._split(view.f)) is not None:
             judgement.because = "whose-proxy"
             judgement.technique, judgement.techniques = "proxy.drop", ["proxy.drop"]
             judgement.could_be += ["server-front", "proxy.drop", "server-hung"]
@@ -139,7 +141,7 @@ class Excuses:
             judgement.could_be += ["drop.answer", "path-outage", "server-down"]
             judgement.reasons += [e.reason for e in ignored]
             return
-        if int(self.observed.facts.unacked[view.f]) < 0 and view.ack_end >= 0:
+        if heard:
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(
                 f"the server acknowledged the whole {trigger_word(view)} in packet {view.number(view.ack_end)} and then said nothing: hung or busy"
@@ -160,11 +162,12 @@ class Excuses:
             judgement.technique, judgement.techniques = "drop.hello", ["drop.hello"]
             judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
         judgement.reasons += [e.reason for e in drop] or [f"the {trigger_word(view)} was never answered"]
-        others = self.controls.failed[view.f]
-        unheard = others and not others.where("heard", lambda g: int(self.observed.flows.ack_end[g]) >= 0)
-        if self.controls.state(view.f) == "fails" and unheard and judgement.because == "no-control":
+        if judgement.because == "no-control" and self.controls.state(view.f) == "fails" and self._others_unheard(view.f):
             judgement.verdict, judgement.because, judgement.technique = "down", None, None
             judgement.reasons.append("hellos with other names go unheard at this address as well")
+
+    def _others_unheard(self, f: int) -> bool:
+        return not self.controls.failed[f].where("heard", lambda g: int(self.observed.flows.ack_end[g]) >= 0)
 
     def _stalled(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         judgement.because = because or "no-control"
@@ -242,12 +245,9 @@ def server_marks(view: FlowView, slot: int) -> list[str]:
     echo = view.packet(slot, "ts_echo")
     if echo >= 0 and any(view.packet(s, "ts_value") == echo for s in view.client_words if s < slot):
         marks.append("timestamps of this connection")
-    before = [s for s in view.server_words if s < slot and view.packet(s, "ip_id") > 0]
-    if (
-        before
-        and 0 < (view.packet(slot, "ip_id") - view.packet(before[-1], "ip_id")) & 0xFFFF <= COUNTER_STEP
-        and view.packet(slot, "ip_id") > 0
-    ):
+    ip_id = view.packet(slot, "ip_id")
+    before = next((other for s in reversed(view.server_words) if s < slot and (other := view.packet(s, "ip_id")) > 0), 0) if ip_id > 0 else 0
+    if before and 0 < (ip_id - before) & 0xFFFF <= COUNTER_STEP:
         marks.append("an IP ID that continues the server's counter")
     same_df = view.syn_ack >= 0 and view.packet(slot, "df") == view.packet(view.syn_ack, "df")
     if same_df and view.packet(slot, "ttl") == view.packet(view.syn_ack, "ttl"):  # beside another DF an equal TTL proves nothing

@@ -171,8 +171,7 @@ class FlowView:
     @lazy
     def one_direction(self) -> bool:
         """Only one side's packets are in the capture although the other must have spoken."""
-        clients = any(o == CLIENT for o in self.origin)
-        servers = any(o == SERVER for o in self.origin)
+        clients, servers = CLIENT in self.origin, SERVER in self.origin
         if clients and not servers:  # the client acknowledged something, or sent data, without a SYN/ACK in sight
             return any(not self.flags[self.at(s)] & SYN for s in self.client_words)
         return not clients
