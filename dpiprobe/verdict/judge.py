@@ -112,8 +112,8 @@ class Judge:
                 findings[f].append(silence.evidence)
             if silence.because:
                 because[f] = silence.because
+        because |= allow_for_losses(self.observed, asked_for, findings)
         for group in asked_for:
-            because |= allow_for_losses(self.observed, group, findings)
             dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight

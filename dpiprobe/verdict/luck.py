@@ -19,7 +19,9 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import CLIENT, SERVER
 from dpiprobe.flow.segments import count_where, running_max, shifted
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.block import slots_of
 from dpiprobe.verdict.columns import columns_of
+from dpiprobe.verdict.grouping import groups_of
 from dpiprobe.verdict.model import Evidence
 from dpiprobe.wire.packets import RST
 
@@ -31,24 +33,23 @@ of design section 4 (e), since a single trial decides; policy."""
 SILENT = ("hello-unacknowledged", "lost-between-the-ends")
 
 
-def allow_for_losses(observed: Observed, group: Sequence[int], findings: Sequence[list[Evidence]]) -> dict[int, str]:
-    """For the flows of one name from one client to one server: findings of silence that the path's losses explain are no longer sufficient. Returns why,
-    by flow."""
-    silent = [f for f in group if any(_swallowed(e) for e in findings[f]) and int(observed.facts.copies[f]) > 0]
-    if not silent:
-        return {}
-    heard = [g for g in group if g not in silent and int(observed.flows.ack_end[g]) >= 0]
-    if len(silent) == 1 and heard:
-        return _take_back(silent, findings, "; in this trial alone: in another one the server heard this name's hello")
-    sent, again, flows = _segments(observed, group)
-    if not again:
-        return {}
-    lost = min(1.0, 2 * (again + 1) / (sent + 2))  # Laplace's rule of succession
-    chance = flows * lost ** sum(int(observed.facts.copies[f]) for f in silent)
-    if chance <= CHANCE:
-        return {}
-    share = f"{again} of {sent} segments of other connections to this server were sent again"
-    return _take_back(silent, findings, f"; but {share}: such a path may lose all copies")
+def allow_for_losses(observed: Observed, groups: Sequence[Sequence[int]], findings: Sequence[list[Evidence]]) -> dict[int, str]:
+    """For groups of flows, each those of one name from one client to one server: findings of silence that the path's losses explain are no longer
+    sufficient. Returns why, by flow."""
+    why: dict[int, str] = {}
+    doubtful: list[tuple[Sequence[int], list[int]]] = []
+    for group in groups:
+        silent = [f for f in group if findings[f] and any(map(_swallowed, findings[f])) and observed.facts.copies[f] > 0]
+        if len(silent) == 1 and any(observed.flows.ack_end[g] >= 0 for g in group if g != silent[0]):
+            why |= _take_back(silent, findings, "; in this trial alone: in another one the server heard this name's hello")
+        elif silent:
+            doubtful.append((group, silent))
+    for (_, silent), (sent, again, flows) in zip(doubtful, _segments(observed, [group for group, _ in doubtful]), strict=True):
+        lost = min(1.0, 2 * (again + 1) / (sent + 2))  # Laplace's rule of succession
+        if again and flows * lost ** sum(int(observed.facts.copies[f]) for f in silent) > CHANCE:
+            share = f"{again} of {sent} segments of other connections to this server were sent again"
+            why |= _take_back(silent, findings, f"; but {share}: such a path may lose all copies")
+    return why
 
 
 def _swallowed(evidence: Evidence) -> bool:
@@ -63,33 +64,39 @@ def _take_back(silent: Sequence[int], findings: Sequence[list[Evidence]], why: s
     return dict.fromkeys(silent, "too-few-trials")
 
 
-def _segments(observed: Observed, group: Sequence[int]) -> tuple[int, int, int]:
-    """Segments with data between the same two hosts in connections that are not of this group, how many of them brought nothing new, and how many
+def _segments(observed: Observed, groups: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """By group: segments with data between its two hosts in connections that are not of the group, how many of them brought nothing new, and how many
     connections the two have in all."""
-    sent, again, pair, totals = observed.once("segments sent again", _of_pairs)
-    all_sent, all_again, connections = totals[pair[group[0]]]
-    return all_sent - sum(sent[f] for f in group), all_again - sum(again[f] for f in group), connections
-
-
-def _of_pairs(observed: Observed) -> tuple[list[int], list[int], list[int], list[tuple[int, int, int]]]:
-    """Per flow: what `_sent_again` says, and its pair of client and server. Per pair: the sums, and how many flows it has."""
+    if not groups:
+        return []
     flows = observed.flows
-    sent, again = _sent_again(observed)
-    _, pair, count = np.unique(flows.client * (int(flows.server.max()) + 1) + flows.server, return_inverse=True, return_counts=True)
-    sums = [np.zeros(len(count), np.int64), np.zeros(len(count), np.int64)]
-    for total, of_flow in zip(sums, (sent, again), strict=True):
-        np.add.at(total, pair, of_flow)
-    return sent.tolist(), again.tolist(), pair.tolist(), list(zip(*(column.tolist() for column in (*sums, count)), strict=True))
-
-
-def _sent_again(observed: Observed) -> tuple[Ints, Ints]:
-    """Per flow: segments with data, and those that lie below what their side had sent before."""
-    flows, columns = observed.flows, columns_of(observed)
-    data = (columns.length > 0) & ((columns.flags & RST) == 0) & (flows.duplicate == 0)
+    pairs = groups_of(flows.client, flows.server)
+    asked = np.zeros(len(pairs), np.bool_)
+    asked[pairs.of[[group[0] for group in groups]]] = True
+    members = np.flatnonzero(asked[pairs.of])
     sent, again = np.zeros(len(flows), np.int64), np.zeros(len(flows), np.int64)
+    sent[members], again[members] = _sent_again(observed, members)
+    of_pair = [np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)]
+    for total, of_flow in zip(of_pair, (sent, again), strict=True):
+        np.add.at(total, pairs.of[members], of_flow[members])
+    connections = np.bincount(pairs.of)
+    out = []
+    for group in groups:
+        pair, own = pairs.of[group[0]], list(group)
+        out.append((int(of_pair[0][pair] - sent[own].sum()), int(of_pair[1][pair] - again[own].sum()), int(connections[pair])))
+    return out
+
+
+def _sent_again(observed: Observed, of: Ints) -> tuple[Ints, Ints]:
+    """Of each of these flows: segments with data, and those that lie below what their side had sent before."""
+    flows, columns, count = observed.flows, columns_of(observed), len(of)
+    slots, place = slots_of(flows, of)
+    end, origin = flows.end[slots], flows.origin[slots]
+    data = (columns.length[slots] > 0) & ((columns.flags[slots] & RST) == 0) & (flows.duplicate[slots] == 0)
+    sent, again = np.zeros(count, np.int64), np.zeros(count, np.int64)
     for side in (CLIENT, SERVER):
-        mine = data & (flows.origin == side)
-        before = shifted(running_max(np.where(mine, flows.end, 0), flows.flow), flows.flow, 0)
-        sent += count_where(mine, flows.flow, len(flows))
-        again += count_where(mine & (flows.end <= before), flows.flow, len(flows))
+        mine = data & (origin == side)
+        before = shifted(running_max(np.where(mine, end, 0), place), place, 0)
+        sent += count_where(mine, place, count)
+        again += count_where(mine & (end <= before), place, count)
     return sent, again

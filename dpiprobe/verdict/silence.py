@@ -88,42 +88,37 @@ def _alike(observed: Observed, f: int, controls: Controls) -> list[Witnesses]:
         return []
     classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(observed, peers.pool.flows))
     found: list[Witnesses] = peers.pool.once(
-        ("alike", _compared(observed, f), controls.designated),
+        ("alike", observed.once("hellos compared", _compared)[f], controls.designated),
         lambda: [group for model, group in classes if alike(observed, f, model, controls.designated)],
     )
     return found
 
 
-def _compared(observed: Observed, f: int) -> tuple[object, ...] | None:
-    """All that `alike` compares of a flow's hello."""
-    trigger, segments = observed.flows.triggers[f], observed.flow_feature("segments")
-    if trigger is None:
-        return None
-    return trigger.kind, trigger.length, trigger.ja4, int(segments.data[f]) if segments.known[f] else None
+def _compared(observed: Observed) -> list[tuple[object, ...] | None]:
+    """All that `alike` compares of each flow's hello."""
+    segments = observed.flow_feature("segments")
+    counts = (n if known else None for n, known in zip(segments.data.tolist(), segments.known.tolist(), strict=True))
+    return [(t.kind, t.length, t.ja4, n) if t is not None else None for t, n in zip(observed.flows.triggers, counts, strict=True)]
+
+
+def _facts(observed: Observed) -> list[tuple[tuple[object, ...] | None, Witness]]:
+    """Of each flow: what `alike` compares of its hello (None where the capture lost some of the flow), and the flow as a witness for hellos."""
+    flows, columns = observed.flows, columns_of(observed)
+    size = np.maximum(columns.hello_packet, LEAST_MTU)
+    heard = (when if slot >= 0 else None for when, slot in zip(columns.heard_time.tolist(), flows.ack_end.tolist(), strict=True))
+    compared = [hello if whole else None for hello, whole in zip(observed.once("hellos compared", _compared), (~columns.lost).tolist(), strict=True)]
+    names = [t.server_name if t is not None else None for t in flows.triggers]
+    return list(zip(compared, zip(names, size.tolist(), heard, columns.first_time.tolist(), strict=True), strict=True))
 
 
 def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
     """Flows whose hellos do not differ in what `alike` compares, with one of them as their model."""
-    columns = columns_of(observed)
+    facts = observed.once("witnesses for hellos", _facts)
     classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for g in flows:
-        if not columns.lost[g] and (compared := _compared(observed, g)) is not None:
+        if (compared := facts[g][0]) is not None:
             classes[compared].append(g)
-    return [
-        (
-            members[0],
-            Witnesses(
-                Witness(
-                    _name(observed, g),
-                    max(int(columns.hello_packet[g]), LEAST_MTU),
-                    int(columns.heard_time[g]) if observed.flows.ack_end[g] >= 0 else None,
-                    int(columns.first_time[g]),
-                )
-                for g in members
-            ),
-        )
-        for members in classes.values()
-    ]
+    return [(members[0], Witnesses([facts[g][1] for g in members])) for members in classes.values()]
 
 
 def _few_names(groups: Sequence[Witnesses], moment: int, size: int, own: str | None) -> list[str]:
@@ -171,7 +166,7 @@ def stalls(flows: Sequence[int], outcomes: Sequence[Outcome], controls: Controls
             or controls.failed[f].where("stalled", lambda g: _stalled_at(g, outcomes, views) >= 0)
         ):
             out[f] = Silence(finding, "no-control")
-        elif not apart(spans, f, carried.of_size(seen), own, view):
+        elif not apart(spans, f, carried, seen, own, view):
             out[f] = Silence(finding, "too-few-trials")
         elif not answered and any(_hung(views(g)) for g in flows):
             finding.reason += "; but in another trial the server, as silent, acknowledged the client's close: it hangs"
@@ -203,7 +198,7 @@ def _carried(observed: Observed, peers: Peers) -> Witnesses:
     return peers.pool.once(  # type: ignore[no-any-return]
         "carried",
         lambda: Witnesses(
-            Witness(_name(observed, g), int(observed.flows.server_seen[g]), int(columns.last_time[g]), int(columns.first_time[g]))
+            (_name(observed, g), int(observed.flows.server_seen[g]), int(columns.last_time[g]), int(columns.first_time[g]))
             for g in peers.pool.flows
             if not columns.lost[g]
         ),
@@ -227,11 +222,11 @@ class Spans:
         return gaps + ([(end, self._begins[-1])] if len(self._begins) - earlier > 1 else [])
 
 
-def apart(spans: Spans, f: int, good: Sequence[Witness], own: str | None, view: FlowView) -> bool:
+def apart(spans: Spans, f: int, carried: Witnesses, seen: int, own: str | None, view: FlowView) -> bool:
     """Another flow stalled as well, and not in the same hole of the path: a control worked in between, or something else came in meanwhile."""
     gaps = spans.gaps(f)
     for low, high in gaps:
-        if any(low < one.began and one.heard is not None and one.heard < high for one in good if one.name != own):
+        if carried.between(low, high, seen, own):
             return True
     begin, end = spans.of[f]
     return bool(gaps) and traffic_of(view.observed).during(f, begin + max(view.rtt, 0), end) == ALIVE

@@ -7,11 +7,12 @@ Rules of this file:
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby, takewhile
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -20,46 +21,42 @@ from dpiprobe.flow.flows import CLIENT, SERVER
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.block import slots_of
 from dpiprobe.verdict.columns import columns_of
+from dpiprobe.verdict.grouping import groups_of
 from dpiprobe.wire.packets import RST
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """One control. size: how much it carried · heard: when it had been heard, ns (None: never) · began: when it began"""
-
-    name: str | None
-    size: int
-    heard: int | None
-    began: int
-
-
+Witness = tuple[str | None, int, int | None, int]
+"""One control: its name · how much it carried · when it had been heard, ns (None: never) · when it began."""
 Best = tuple[int, str | None]
 """A moment, and whose."""
 
 
 class Witnesses:
-    """Controls, ordered by what they carried."""
+    """Controls, ordered by what they carried; told apart in the sizes that they carried, of which there are few."""
 
     def __init__(self, all_of_them: Iterable[Witness]) -> None:
-        self._ordered = sorted(all_of_them, key=lambda witness: -witness.size)
-        self._sizes = [-witness.size for witness in self._ordered]
-        self._heard: list[tuple[Best, ...]] = [()]  # of the first so many: the two earliest of different names
+        self._ordered = sorted(all_of_them, key=itemgetter(1), reverse=True)
+        self._sizes: list[int] = []  # negative, so ascending
+        self._heard: list[tuple[Best, ...]] = [()]  # of the first so many sizes: the two earliest of different names
         self._began: list[tuple[Best, ...]] = [()]
-        for witness in self._ordered:
-            heard = self._heard[-1]
-            self._heard.append(heard if witness.heard is None else _two(heard, (witness.heard, witness.name)))
-            self._began.append(_two(self._began[-1], (-witness.began, witness.name)))
+        for size, members in groupby(self._ordered, itemgetter(1)):
+            heard: dict[str | None, int] = {}
+            began: dict[str | None, int] = {}
+            for name, _, when, beginning in members:
+                if when is not None and (name not in heard or when < heard[name]):
+                    heard[name] = when
+                if name not in began or -beginning < began[name]:
+                    began[name] = -beginning
+            self._sizes.append(-size)
+            self._heard.append(_two(self._heard[-1], heard))
+            self._began.append(_two(self._began[-1], began))
 
     def _reach(self, size: int) -> int:
-        """How many of them carried as much."""
-        return bisect_left(self._sizes, 1 - size)
-
-    def of_size(self, size: int) -> list[Witness]:
-        """Those that carried as much."""
-        return self._ordered[: self._reach(size)]
+        """How many of the sizes are as much."""
+        return bisect_right(self._sizes, -size)
 
     def before(self, moment: int, size: int, own: str | None) -> bool:
         """One that carried as much, of another name, had been heard before that moment."""
@@ -69,33 +66,42 @@ class Witnesses:
         """One that carried as much, of another name, began after that moment."""
         return any(-when > moment for when, name in self._began[self._reach(size)] if name != own)
 
+    def between(self, low: int, high: int, size: int, own: str | None) -> bool:
+        """One that carried as much, of another name, began and had been heard within that span."""
+        as_much = takewhile(lambda one: one[1] >= size, self._ordered)
+        return any(low < began and heard is not None and heard < high for name, _, heard, began in as_much if name != own)
+
     def names(self, moment: int, size: int, own: str | None) -> Iterator[str]:
         """The names, in order, of which one that carried as much had been heard before a moment or began after it; never `own`."""
-        for label, name, group in self._by_name:
+        for label, name, members in self._by_name:
             if name == own:
                 continue
+            group = self._groups.get(name)
+            if group is None:
+                group = self._groups[name] = Witnesses(members)
             at = group._reach(size)
             heard, began = group._heard[at], group._began[at]  # the earliest first; all of one name, so there is one at most
             if (heard and heard[0][0] < moment) or (began and -began[0][0] > moment):
                 yield label
 
     @cached_property
-    def _by_name(self) -> list[tuple[str, str | None, Witnesses]]:
+    def _groups(self) -> dict[str | None, Witnesses]:
+        return {}
+
+    @cached_property
+    def _by_name(self) -> list[tuple[str, str | None, list[Witness]]]:
         groups: dict[str | None, list[Witness]] = defaultdict(list)
         for witness in self._ordered:
-            groups[witness.name].append(witness)
-        return sorted(((name or "no name", name, Witnesses(group)) for name, group in groups.items()), key=lambda one: one[0])
+            groups[witness[0]].append(witness)
+        return sorted(((name or "no name", name, group) for name, group in groups.items()), key=itemgetter(0))
 
 
-def _two(best: tuple[Best, ...], new: Best) -> tuple[Best, ...]:
+def _two(best: tuple[Best, ...], new: Mapping[str | None, int]) -> tuple[Best, ...]:
     """The two least of different names among these."""
-    if len(best) == 2 and new[0] >= best[1][0]:
-        return best
-    least: dict[str | None, int] = {}
-    for when, name in (*best, new):
+    least = dict(new)
+    for when, name in best:
         least[name] = min(when, least.get(name, when))
-    found = tuple(sorted(((when, name) for name, when in least.items()), key=lambda one: one[0])[:2])
-    return best if found == best else found
+    return tuple(sorted(((when, name) for name, when in least.items()), key=itemgetter(0))[:2])
 
 
 ALIVE, QUIET, DEAD = "alive", "quiet", "dead"
@@ -117,15 +123,23 @@ class Traffic:
     def during(self, flow: int, begin: int, end: int) -> str:
         """What the other traffic of the flow's client says of its way to the world in a span of time (ns): something came in (alive); it sent to
         others and heard nothing (dead); nobody else was spoken to (quiet). Resets and the flow's own packets do not count."""
-        return self.during_all([flow], [begin], [end])[0]
+        return self._ways(self._whole, *(np.array([value], np.int64) for value in (flow, begin, end)))[0]
 
     def during_all(self, flows: Sequence[int], begins: Sequence[int], ends: Sequence[int]) -> list[str]:
-        """The same of many flows, each with its span."""
+        """The same of many flows, each with its span: so nothing is sorted that no span of its client holds."""
         of, begin, end = (np.array(column, np.int64) for column in (flows, begins, ends))
-        low, high = np.searchsorted(self._times, begin), np.searchsorted(self._times, end, "right")
-        client = self._flows.client[of]
-        others = self._received.within(client, low, high) - self._own(of, begin, end)
-        elsewhere = self._sent.within(client, low, high) - self._sent_to.within(self._pair[of], low, high)
+        client = self._client[of]
+        first, last = np.full(len(self._flows), len(self._times)), np.zeros(len(self._flows), np.int64)  # by client, fewer than flows
+        np.minimum.at(first, client, np.searchsorted(self._times, begin))
+        np.maximum.at(last, client, np.searchsorted(self._times, end, "right"))
+        whose = self._client[self._flows.flow]
+        return self._ways(self._moments((self._place >= first[whose]) & (self._place < last[whose])), of, begin, end)
+
+    def _ways(self, moments: tuple[_Times, _Times, _Times], of: Ints, begin: Ints, end: Ints) -> list[str]:
+        received, sent, sent_to = moments
+        span = np.searchsorted(self._times, begin), np.searchsorted(self._times, end, "right")
+        others = received.within(self._client[of], *span) - self._own(of, begin, end)
+        elsewhere = sent.within(self._client[of], *span) - sent_to.within(self._pair[of], *span)
         ways: list[str] = np.where(others > 0, ALIVE, np.where(elsewhere != 0, DEAD, QUIET)).tolist()
         return ways
 
@@ -137,33 +151,33 @@ class Traffic:
         return np.bincount(asked[mine], minlength=len(of))
 
     @cached_property
+    def _client(self) -> Ints:
+        """Per flow: a number for its client."""
+        return groups_of(self._flows.client).of
+
+    @cached_property
     def _pair(self) -> Ints:
         """Per flow: a number for its client and server."""
-        flows = self._flows
-        pair: Ints = np.unique(flows.client * (int(flows.server.max()) + 1) + flows.server, return_inverse=True)[1]
-        return pair
+        return groups_of(self._flows.client, self._flows.server).of
 
     @cached_property
     def _received_at(self) -> Bools:
         return np.asarray(((self._columns.flags & RST) == 0) & (self._flows.origin == SERVER), np.bool_)
 
     @cached_property
-    def _received(self) -> _Times:
-        return self._moments(self._received_at, self._flows.client)
+    def _sent_at(self) -> Bools:
+        return np.asarray(((self._columns.flags & RST) == 0) & (self._flows.origin == CLIENT), np.bool_)
 
     @cached_property
-    def _sent_at(self) -> Ints:
-        return np.flatnonzero(((self._columns.flags & RST) == 0) & (self._flows.origin == CLIENT))
+    def _whole(self) -> tuple[_Times, _Times, _Times]:
+        return self._moments(np.ones(len(self._place), np.bool_))
 
-    @cached_property
-    def _sent(self) -> _Times:
-        return self._moments(self._sent_at, self._flows.client)
+    def _moments(self, held: Bools) -> tuple[_Times, _Times, _Times]:
+        """Of the slots that are held: what each client received, what it sent, and what it sent to each server."""
+        received, sent = np.flatnonzero(self._received_at & held), np.flatnonzero(self._sent_at & held)
+        return self._times_of(received, self._client), self._times_of(sent, self._client), self._times_of(sent, self._pair)
 
-    @cached_property
-    def _sent_to(self) -> _Times:
-        return self._moments(self._sent_at, self._pair)
-
-    def _moments(self, slots: Ints | Bools, key: Ints) -> _Times:
+    def _times_of(self, slots: Ints, key: Ints) -> _Times:
         return _Times(key[self._flows.flow[slots]], self._place[slots], len(self._times))
 
 
