@@ -45,6 +45,9 @@ CHUNK = 2 << 20
 
 PART, MOST_BUCKETS = 32 << 20, 512
 """Bytes of a capture to one bucket, about, and the most buckets, whose edges are kept for every chunk; policy."""
+LEAST_PART, FEWEST_BUCKETS = 8 << 20, 16
+"""The same where that would be less than `reading.BUCKETS`, and the fewest buckets: each costs some milliseconds whatever it holds (our own
+measurement), and every core wants several; policy."""
 
 
 class LargeExplanation:
@@ -187,6 +190,8 @@ def explain_large(
 def _buckets(file: int | None) -> int:
     """Among how many buckets clients are divided: so many that a part of a long capture is no larger than one of a short. Shows nowhere."""
     size = os.fstat(file).st_size if file is not None else 0
+    if 0 < size < BUCKETS * LEAST_PART:
+        return max(1 << (size // LEAST_PART).bit_length(), FEWEST_BUCKETS)
     return min(max(BUCKETS, 1 << (size // PART).bit_length()), MOST_BUCKETS)
 
 
