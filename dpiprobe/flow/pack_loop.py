@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableSequence, Sequence
 
-from dpiprobe.wire import loop
+from dpiprobe.wire import loop, packets
 from dpiprobe.wire.loop import Decorator, _plain
 
 jit: Decorator = globals().get("jit", _plain)
 nth: Callable[[int], int] = globals().get("nth", int)
 
 TCP, UDP = 6, 17
+HANDSHAKE = 0x16  # RFC 8446 section 5.1
 PACKED = 22
 """32-bit numbers of one packed packet; `pack` and `packed.py` know the places."""
 LOW32 = 0xFFFFFFFF
@@ -26,15 +27,37 @@ def element(numbers: Sequence[int], at: int) -> int:
 
 
 @jit
+def wordless(buf: Sequence[int], at: int, size: int, room: MutableSequence[int]) -> int:
+    """1 where no TEXT bytes in a row of buf[at:at + size] are printable; 0 where some are, or there is no room to tell."""
+    if size > len(room):
+        return 0
+    for i in range(size):
+        octet = int(buf[nth(at + i)])
+        room[nth(i)] = 1 if packets.FIRST_PRINTABLE <= octet <= packets.LAST_PRINTABLE else 0
+    # one where two in a row are, four, eight, and twice eight beside each other: nine
+    for i in range(size - 1):
+        room[nth(i)] = room[nth(i)] & room[nth(i + 1)]
+    for i in range(size - 3):
+        room[nth(i)] = room[nth(i)] & room[nth(i + 2)]
+    for i in range(size - 7):
+        room[nth(i)] = room[nth(i)] & room[nth(i + 4)]
+    found = 0
+    for i in range(size - 8):
+        found |= int(room[nth(i)]) & int(room[nth(i + 1)])
+    return 1 - found
+
+
+@jit
 def pack(
     buf: Sequence[int], out: Sequence[int], times: Sequence[int], count: int, number: int, origin: int, limit: int, flow_of: Sequence[int],
     kept: Sequence[int], laid: Sequence[int], edges: MutableSequence[int], sizes: MutableSequence[int], packed: MutableSequence[int],
-    arena: MutableSequence[int],
+    arena: MutableSequence[int], room: MutableSequence[int],
 ) -> None:  # fmt: skip
     """Write `count` rows, those of a bucket one behind the other, into `packed`, PACKED numbers each, and what is kept of their payload into `arena`.
 
     origin: where buf[0] stands in the capture's bytes · limit: payload from there on stands nowhere in them · laid: the bucket of each row, -1 where it is
     left out · edges, sizes: where the next row of each bucket, and the next byte kept of it, comes to lie; moved on
+    room: for `wordless`, which is asked of handshake records that are not kept whole
     """
     for row in range(count):
         bucket = element(laid, row)
@@ -60,8 +83,11 @@ def pack(
             packed[nth(to + 7)] = (element(out, base + loop.SOURCE_PORT) << 16) | element(out, base + loop.DESTINATION_PORT)
         else:
             packed[nth(to + 7)] = (element(out, base + loop.ICMP_TYPE) << 16) | element(out, base + loop.ICMP_CODE)
+        captured = element(out, base + loop.PAYLOAD_CAPTURED)
+        silent = wordless(buf, at, captured, room) if tcp and size < captured and size > 0 and element(buf, at) == HANDSHAKE else 0
         packed[nth(to + 8)] = (
-            (element(out, base + loop.IP_ID) + 1)
+            (silent << 29)
+            | (element(out, base + loop.IP_ID) + 1)
             | ((element(out, base + loop.DF) + 1) << 17)
             | (element(out, base + loop.IP_OPTIONS) << 19)
             | ((element(out, base + loop.WINDOW_SCALE) + 1) << 20)
@@ -79,7 +105,7 @@ def pack(
         packed[nth(to + 15)] = element(out, base + loop.TS_ECHO) & LOW32
         packed[nth(to + 16)] = element(out, base + loop.MSS) + 1
         packed[nth(to + 17)] = element(out, base + loop.PAYLOAD_LENGTH) & LOW32
-        packed[nth(to + 18)] = element(out, base + loop.PAYLOAD_CAPTURED)
+        packed[nth(to + 18)] = captured
         packed[nth(to + 19)] = size
         packed[nth(to + 20)] = place & LOW32
         packed[nth(to + 21)] = (place >> 32) & LOW32

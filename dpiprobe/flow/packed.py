@@ -49,7 +49,7 @@ def unpack(words: Words, arena: bytes, addresses: list[bytes], read: Callable[[i
         ts_value=np.where(stamped, column(14), -1), ts_echo=np.where(stamped, column(15), -1), mss=column(16) - 1,
         window_scale=((mixed >> 20) & 0x1FF) - 1, tcp_header_length=np.where(tcp, flags >> 23, -1), payload_length=column(17).astype(np.int64),
         payload_offset=offset, payload_captured=column(18), icmp_type=np.where(other, ports >> 16, -1), icmp_code=np.where(other, ports & 0xFFFF, -1),
-        quote=quote, addresses=addresses, arena=arena, quotes=quotes, kept=kept, elsewhere=elsewhere,
+        quote=quote, addresses=addresses, arena=arena, quotes=quotes, kept=kept, elsewhere=elsewhere, wordless=(mixed >> 29) & 1,
     )  # fmt: skip
 
 

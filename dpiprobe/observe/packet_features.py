@@ -5,6 +5,7 @@ Each takes a `Suspects` (the rows and their anchors) and returns the values over
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, UNKNOWN
 from dpiprobe.observe.suspect_rows import HEAD, Suspects
 from dpiprobe.observe.table import Values
-from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, RST, TCP
+from dpiprobe.wire.packets import ACK, OPT_TIMESTAMPS, RST, TCP, TEXT
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -201,6 +202,13 @@ class Payloads:
         suspects = self.suspects
         return suspects.flows.packets.payload_captured[suspects.flows.row[suspects.slot[at]]]
 
+    def may_hold(self, at: Ints, texts: tuple[bytes, ...]) -> Bools:
+        """Whether a text may be in the payloads of these rows, as far as that is known without them."""
+        packets, rows = self.suspects.flows.packets, self.suspects.row[at]
+        if packets.wordless is None or min(map(_printable, texts), default=0) < TEXT:
+            return np.ones(len(rows), np.bool_)
+        return np.asarray(packets.wordless[rows] == 0, np.bool_)
+
     def __getitem__(self, at: Any) -> Any:
         """The payload of one row, or an object array of those of several."""
         packets, rows = self.suspects.flows.packets, self.suspects.row[at]
@@ -209,6 +217,11 @@ class Payloads:
         out = np.empty(len(rows), object)
         out[:] = packets.payloads(rows)
         return out
+
+
+def _printable(text: bytes) -> int:
+    """How many bytes in a row of a text are printable at most."""
+    return max(map(len, re.findall(rb"[ -~]+", text)), default=0)
 
 
 def payload_bytes(s: Suspects) -> Values:

@@ -40,6 +40,8 @@ BUCKETS = 32
 """Parts that clients are divided among, at least: enough for the processes of a machine to share, and few enough that a part of a short capture has flows
 by the hundred, since what is done once for a part costs as much as some hundred flows (our own measurement: 64 cost a sixth more at 100 MB); policy."""
 
+PAYLOAD = 1 << 16
+"""Bytes of the longest payload of one packet."""
 AHEAD = 2
 """Decoded chunks that wait for the flow table at most; a chunk is decoded about as fast as it is entered."""
 
@@ -195,11 +197,12 @@ def read_parts(
     table = FlowTable(loops.table, buckets)
     rows = Rows() if memory is None else Rows(memory)
     aside = _Aside()
+    room = np.empty(0 if loops.pack is pack_loop else PAYLOAD, np.uint8)  # plain loops would look for text longer than reading a payload again takes
     chunks = _decoded(reading, decoder, file is not None)
     beside = Ahead(chunks, AHEAD) if file is not None and hear is None else None
     try:
         for chunk in beside or chunks:
-            _lay(chunk, table, rows, aside, loops, hear)
+            _lay(chunk, table, rows, aside, loops, room, hear)
     finally:
         if beside is not None:
             beside.stop()
@@ -227,7 +230,7 @@ def _decoded(reading: Reading | Together, decoder: Decoder, again: bool) -> Iter
         yield _Decoded(buf, table, what, np.array(records.times, np.int64), number, records.origin, len(records.buf) if again else 0, errors)
 
 
-def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Loops, hear: Hear | None) -> None:
+def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Loops, room: npt.NDArray[np.uint8], hear: Hear | None) -> None:
     """One chunk: entered into the table, its rows laid by bucket."""
     flat = chunk.table.reshape(-1)
     octets: Any = chunk.buf if loops.table is table_loop else np.frombuffer(chunk.buf, np.uint8)
@@ -240,7 +243,7 @@ def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Lo
     arena = np.empty(int(sizes[-1]), np.uint8)
     loops.pack.pack(
         octets, flat, chunk.times, len(chunk.what), chunk.number, chunk.origin, chunk.limit, entered.flow_of, entered.kept, entered.laid, edges.copy(),
-        sizes.copy(), words, arena,
+        sizes.copy(), words, arena, room,
     )  # fmt: skip
     rows.add(edges, sizes, words.reshape(-1, PACKED), arena)
     if hear is not None:
@@ -266,7 +269,7 @@ def _quote(chunk: _Decoded, table: FlowTable, aside: _Aside) -> None:
         words = np.empty(PACKED, np.uint32)
         arena = bytearray(size)
         pack: Any = pack_loop.pack
-        pack(buf, one, chunk.times[row : row + 1], 1, chunk.number + row, 0, 0, [-1], [size], [0], [0], [0], words, arena)
+        pack(buf, one, chunk.times[row : row + 1], 1, chunk.number + row, 0, 0, [-1], [size], [0], [0], [0], words, arena, b"")
         aside.words.append(words)
         aside.payload.append(bytes(arena))
         aside.quotes.append([values[name] for name in QUOTE_COLUMNS])

@@ -273,13 +273,13 @@ def _answer(values: Values, test: Test) -> Answer:
 
 
 def _fits(data: Any, places: Ints, test: Test) -> Bools:
-    """Whether a payload is long enough for a pattern, or as long as one; all where the payloads do not tell."""
+    """Whether a payload is long enough for a pattern and may hold text like it, or as long as one; all where the payloads do not tell."""
     sizes = getattr(data, "sizes", None)
     if sizes is None:
         return np.ones(len(places), np.bool_)
     long = sizes(places)
     if test.how == "text":
-        return np.asarray(long >= min(map(len, test.patterns)), np.bool_)
+        return np.asarray((long >= min(map(len, test.patterns))) & data.may_hold(places, test.patterns), np.bool_)
     fits = np.zeros(len(places), np.bool_)
     for pattern in test.patterns:
         fits |= long == len(pattern)
