@@ -22,6 +22,8 @@ from dpiprobe.capture.read import Reading
 from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
 from dpiprobe.capture.together import Together
 from dpiprobe.explain import plan_of
+from dpiprobe.flow.settle import settle
+from dpiprobe.observe.build import observe
 from dpiprobe.partition.evaluate import Record, Said, Settings, evaluate
 from dpiprobe.partition.follow import Follower
 from dpiprobe.partition.reading import BUCKETS, Loops, Parts, read_parts
@@ -178,6 +180,7 @@ def explain_large(
             def work(bucket: int, others: Entries | None, before: Said) -> Said:
                 return evaluate(parts, bucket, settings, others, before.telling)
 
+            observe(settle(capture.packets))  # of no packets: what numba does at first is done once, not in every process that comes
             with _less_collecting():
                 return LargeExplanation(capture, *explain_all(parts.buckets(), work, jobs), database.hash)
         finally:
