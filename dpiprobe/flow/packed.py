@@ -20,7 +20,7 @@ SHORT = 1 << 16
 
 
 def unpack(words: Words, arena: bytes, addresses: list[bytes], read: Callable[[int, int], bytes] | None, quotes: Quotes, quote: Ints) -> Packets:
-    """n packed rows as columns, in the order given. `arena`: what was kept of their payloads, one after the other · `read`: (place, size) in the
+    """n packed rows as columns, in the order given. `arena`: what was kept of their payloads, one after the other · `read`: (size, place) in the
     capture's bytes · `quotes`, `quote`: of all rows, -1 where a row quotes nothing."""
     def column(place: int) -> Ints:
         return words[:, place].astype(np.int64)
@@ -36,9 +36,12 @@ def unpack(words: Words, arena: bytes, addresses: list[bytes], read: Callable[[i
     place = column(20) | (words[:, 21].astype(np.int32).astype(np.int64) << 32)
     offset = ends - kept
 
-    def elsewhere(rows: list[int], sizes: list[int]) -> list[bytes]:
-        at = zip(place[rows].tolist(), sizes, offset[rows].tolist(), ends[rows].tolist(), strict=True)
-        return [read(p, n) if read is not None and p >= 0 else arena[a:b] for p, n, a, b in at]
+    def elsewhere(rows: Ints, sizes: Ints) -> list[bytes]:
+        at = place[rows]
+        if read is None or (len(at) and at.min() < 0):
+            each = zip(sizes.tolist(), at.tolist(), offset[rows].tolist(), ends[rows].tolist(), strict=True)
+            return [read(n, p) if read is not None and p >= 0 else arena[a:b] for n, p, a, b in each]
+        return list(map(read, sizes.tolist(), at.tolist()))
 
     return Packets(
         number=numbers, time=column(2) | (words[:, 3].astype(np.int32).astype(np.int64) << 32), version=kinds & 0xFF, protocol=protocol,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -143,15 +144,11 @@ class Parts:
             order = np.argsort(words[:, 1], kind="stable")
             words, flow, lower, error, quote = words[order], flow[order], lower[order], error[order], quote[order]
             arena = b"".join([bodies[i] for i in order.tolist()])
-        packets = unpack(words, arena, self._addresses, self._read if self._file is not None else None, quotes, quote)
+        packets = unpack(words, arena, self._addresses, partial(os.pread, self._file) if self._file is not None else None, quotes, quote)
         grouped, client_low, oriented_by, mine = regroup(directory, flow, lower, error)
         flows = settle_grouped(packets, grouped, client_low, oriented_by, directory.hellos.triggers(mine))
         flows.numbers, flows.watched_until = directory.number[mine].astype(np.int64), self._latest
         return flows
-
-    def _read(self, place: int, size: int) -> bytes:
-        assert self._file is not None
-        return os.pread(self._file, size, place)
 
     def endpoints(self) -> Iterator[tuple[tuple[bytes, int], tuple[bytes, int]]]:
         """(client, server) of every flow, each as address and port."""

@@ -108,7 +108,7 @@ class Packets:
     arena: bytes = b""
     quotes: Quotes = field(default_factory=lambda: empty_quotes())  # noqa: PLW0108
     kept: Column | None = None
-    elsewhere: Callable[[list[int], list[int]], list[bytes]] | None = None
+    elsewhere: Callable[[Column, Column], list[bytes]] | None = None
     wordless: Column | None = None
 
     def __len__(self) -> int:
@@ -119,16 +119,18 @@ class Packets:
         start = int(self.payload_offset[row])
         size = int(self.payload_captured[row])
         if self.kept is not None and self.elsewhere is not None and self.kept[row] < size:
-            return self.elsewhere([int(row)], [size])[0]
+            return self.elsewhere(np.array([row]), np.array([size]))[0]
         return self.arena[start : start + size]
 
     def payloads(self, rows: Column) -> list[bytes]:
         """The same of several, in their order."""
         sizes, starts, arena = self.payload_captured[rows], self.payload_offset[rows], self.arena
+        far = np.flatnonzero(self.kept[rows] < sizes) if self.kept is not None else np.empty(0, np.int64)
+        if self.elsewhere is not None and len(far) == len(rows):
+            return self.elsewhere(rows, sizes)
         out = [arena[a:b] for a, b in zip(starts.tolist(), (starts + sizes).tolist(), strict=True)]
-        if self.kept is not None and self.elsewhere is not None:
-            far = np.flatnonzero(self.kept[rows] < sizes)
-            for i, body in zip(far.tolist(), self.elsewhere(rows[far].tolist(), sizes[far].tolist()), strict=True):
+        if self.elsewhere is not None and len(far):
+            for i, body in zip(far.tolist(), self.elsewhere(rows[far], sizes[far]), strict=True):
                 out[i] = body
         return out
 
