@@ -76,7 +76,6 @@ class Judge:
         self.columns = columns_of(observed)
         self.view = views or Views(observed)
         self.kinds: list[int] = observed.flows.trigger_kind.tolist()
-        self.slots: list[int] = observed.slot.tolist()
         self.observations = Observations(observed)
         self.blame = Blame(observed, self.outcomes, self.view)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
@@ -145,14 +144,13 @@ class Judge:
 
     def _distinctive(self, matches: Sequence[Match]) -> list[Evidence]:
         """Signatures that say alone that no stack of the server made these packets."""
-        found = []
+        found, slot = [], self.observed.slot
         for match in matches:
-            definition = match.definition
-            if match.generic or match.pending or definition.confidence != "high":
-                continue
-            slots = [self.slots[row] for row in match.rows]
-            reason = f"{definition.title}: packets that no stack of the server makes"
-            found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
+            if match.definition.confidence == "high" and not match.pending and not match.generic:
+                definition = match.definition
+                reason = f"{definition.title}: packets that no stack of the server makes"
+                slots = [int(slot[row]) for row in match.rows]
+                found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
         return found
 
     def _places(self, groups: Groups, findings: Sequence[list[Evidence]]) -> dict[int, Place]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import accumulate
@@ -49,13 +49,15 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
     out = {f: Silence(None, "capture-loss") for f in asked[~copied].tolist()}
     if not copied.any():
         return out
-    hidden = list(Vanished(observed, asked[copied]).hellos(views))
-    borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
-    for hello in hidden:
+    open_ones: list[tuple[Hello, Peers]] = []
+    for hello in Vanished(observed, asked[copied]).hellos(views):
         out[hello.flow] = Silence(hello.finding(), hello.because)
-        if hello.because is not None:
-            continue
-        alike_ones, own = _alike(observed, hello.flow, controls), _name(observed, hello.flow)
+        if hello.because is None:
+            open_ones.append((hello, controls.worked[hello.flow]))
+    facts_of = _facts(observed, {hello.flow for hello, _ in open_ones}.union(*(peers.pool.flows for _, peers in open_ones)))
+    borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
+    for hello, peers in open_ones:
+        alike_ones, own = _alike(observed, hello.flow, peers, facts_of, controls.designated), _name(observed, hello.flow)
         before = any(group.before(hello.when, hello.least, own) for group in alike_ones)
         if before and any(group.after(hello.when, hello.least, own) for group in alike_ones):
             borne_out.append((hello, alike_ones, own))
@@ -81,39 +83,36 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
     return out
 
 
-def _alike(observed: Observed, f: int, controls: Controls) -> list[Witnesses]:
+Facts = Mapping[int, tuple[tuple[object, ...] | None, Witness]]
+"""By flow: what `alike` compares of its hello (None where the capture lost some of the flow), and the flow as a witness for hellos."""
+
+
+def _alike(observed: Observed, f: int, peers: Peers, facts: Facts, designated: bool) -> list[Witnesses]:
     """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
-    peers = controls.worked[f]
     if not peers:
         return []
-    classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(observed, peers.pool.flows))
+    classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(facts, peers.pool.flows))
     found: list[Witnesses] = peers.pool.once(
-        ("alike", observed.once("hellos compared", _compared)[f], controls.designated),
-        lambda: [group for model, group in classes if alike(observed, f, model, controls.designated)],
+        ("alike", facts[f][0], designated), lambda: [group for model, group in classes if alike(observed, f, model, designated)]
     )
     return found
 
 
-def _compared(observed: Observed) -> list[tuple[object, ...] | None]:
-    """All that `alike` compares of each flow's hello."""
-    segments = observed.flow_feature("segments")
-    counts = (n if known else None for n, known in zip(segments.data.tolist(), segments.known.tolist(), strict=True))
-    return [(t.kind, t.length, t.ja4, n) if t is not None else None for t, n in zip(observed.flows.triggers, counts, strict=True)]
+def _facts(observed: Observed, of: Collection[int]) -> Facts:
+    flows, columns, segments = observed.flows, columns_of(observed), observed.flow_feature("segments")
+    at = np.fromiter(of, np.int64, len(of))
+    size = np.maximum(columns.hello_packet[at], LEAST_MTU)
+    asked = (at, size, columns.heard_time[at], flows.ack_end[at], columns.first_time[at], columns.lost[at], segments.data[at], segments.known[at])
+    facts: dict[int, tuple[tuple[object, ...] | None, Witness]] = {}
+    for f, large, heard, ack_end, began, lost, count, known in zip(*(column.tolist() for column in asked), strict=True):
+        trigger = flows.triggers[f]
+        compared = None if lost or trigger is None else (trigger.kind, trigger.length, trigger.ja4, count if known else None)
+        facts[f] = compared, (trigger.server_name if trigger is not None else None, large, heard if ack_end >= 0 else None, began)
+    return facts
 
 
-def _facts(observed: Observed) -> list[tuple[tuple[object, ...] | None, Witness]]:
-    """Of each flow: what `alike` compares of its hello (None where the capture lost some of the flow), and the flow as a witness for hellos."""
-    flows, columns = observed.flows, columns_of(observed)
-    size = np.maximum(columns.hello_packet, LEAST_MTU)
-    heard = (when if slot >= 0 else None for when, slot in zip(columns.heard_time.tolist(), flows.ack_end.tolist(), strict=True))
-    compared = [hello if whole else None for hello, whole in zip(observed.once("hellos compared", _compared), (~columns.lost).tolist(), strict=True)]
-    names = [t.server_name if t is not None else None for t in flows.triggers]
-    return list(zip(compared, zip(names, size.tolist(), heard, columns.first_time.tolist(), strict=True), strict=True))
-
-
-def _by_hello(observed: Observed, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
+def _by_hello(facts: Facts, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
     """Flows whose hellos do not differ in what `alike` compares, with one of them as their model."""
-    facts = observed.once("witnesses for hellos", _facts)
     classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for g in flows:
         if (compared := facts[g][0]) is not None:
