@@ -69,9 +69,7 @@ class Block:
             self._slots: Any = slice(first, first + self.edges[1])
         else:
             self._slots = slots_of(observed.flows, self._flows)[0]
-        self._rows = observed.flows.row[self._slots]
         self._lists: dict[str, list[int]] = {}
-        self._packed: dict[str, list[int]] = {}
         self._flow_columns: dict[str, list[int]] = {}
         self._hits: dict[str, tuple[list[int], list[int]]] = {}
 
@@ -85,12 +83,6 @@ class Block:
         )  # fmt: skip
         return list(zip(*(column[self._flows].tolist() for column in columns), strict=True))
 
-    @lazy
-    def row(self) -> list[int]:
-        """The packet behind each slot."""
-        values: list[int] = self._rows.tolist()
-        return values
-
     def column(self, name: str, place: int) -> list[int]:
         """A column of the slots of one flow."""
         values = self._lists.get(name)
@@ -98,13 +90,6 @@ class Block:
             holder: Any = self._columns if name in ("flags", "length", "time") else self._observed.flows
             values = self._lists[name] = getattr(holder, "duplicate" if name == "copy" else name)[self._slots].tolist()
         return values[self.edges[place] : self.edges[place + 1]]
-
-    def packed(self, name: str) -> list[int]:
-        """Any column of the packets."""
-        values = self._packed.get(name)
-        if values is None:
-            values = self._packed[name] = getattr(self._observed.flows.packets, name)[self._rows].tolist()
-        return values
 
     def flow_column(self, name: str) -> list[int]:
         """A column of `columns` that has one value a flow, by place."""
@@ -124,4 +109,4 @@ class Block:
     def _where(self, mask: Any) -> tuple[list[int], list[int]]:
         at = np.flatnonzero(mask)
         slots = at + self._slots.start if isinstance(self._slots, slice) else self._slots[at]
-        return slots.tolist(), np.searchsorted(at, self.edges).tolist()
+        return slots.tolist(), np.searchsorted(at, np.array(self.edges, np.int64)).tolist()

@@ -29,7 +29,6 @@ class FlowView:
             self.kind, self.rtt, self.client_fin, self.server_fin, self.client_rst,
         ) = block.facts[place]  # fmt: skip
         self.slots = range(self.base, stop)
-        self._shift = block.edges[place] - self.base
 
     @lazy
     def origin(self) -> list[int]:
@@ -81,15 +80,15 @@ class FlowView:
 
     def number(self, slot: int) -> int:
         """Packet number of a slot."""
-        return self._block.packed("number")[slot + self._shift]
+        return self.flows.number(slot)
 
     def packet(self, slot: int, column: str) -> int:
         """Any packet column of a slot."""
-        return self._block.packed(column)[slot + self._shift]
+        return int(getattr(self.flows.packets, column)[self.flows.row[slot]])
 
     def payload(self, slot: int) -> bytes:
         """Payload of a slot."""
-        return self.flows.packets.payload(self._block.row[slot + self._shift])
+        return self.flows.packets.payload(int(self.flows.row[slot]))
 
     def of(self, origin: int, flags: int = 0) -> list[int]:
         """Slots of one origin with any of the flags set (all slots where 0), capture copies left out."""
@@ -141,11 +140,11 @@ class FlowView:
     @lazy
     def client_acks(self) -> dict[int, int]:
         """Raw acknowledgement numbers that the client sent, each with the first slot that carries it."""
-        raw, shift = self._block.packed("ack"), self._shift
+        raw = self.flows.packets.ack[self.flows.row[self.base : self.slots.stop]].tolist()
         sent: dict[int, int] = {}
-        for slot, origin, flags in zip(self.slots, self.origin, self.flags, strict=True):
+        for slot, number, origin, flags in zip(self.slots, raw, self.origin, self.flags, strict=True):
             if origin == CLIENT and flags & ACK:
-                sent.setdefault(raw[slot + shift], slot)
+                sent.setdefault(number, slot)
         return sent
 
     @lazy
