@@ -21,7 +21,7 @@ from dpiprobe.flow.flows import TRIGGER_WORDS, Flows, Trigger
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.fine import Fine, judged_fine, why_fine
-from dpiprobe.verdict.model import Judgement, Observation
+from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.records import FORMAT, host, iso, verdict_of
 
 Ints = npt.NDArray[np.int64]
@@ -97,16 +97,18 @@ class FlowLines:
 
     def _observed(self, judgements: Sequence[Judgement]) -> Iterable[str]:
         """What was observed of each; the numbers of all packets are looked up at once."""
-        observations = [observation for judgement in judgements for observation in judgement.observations]
-        slots = [slot for observation in observations for slot in observation.slots]
+        slots = [slot for judgement in judgements for observation in judgement.observations for slot in observation.slots]
         numbers = self._numbers(np.array(slots, np.int64)).tolist() if slots else []
-        texts, begin = [], 0
-        for observation in observations:
-            end = begin + len(observation.slots)
-            texts.append(_observation(observation, numbers[begin:end]))
-            begin = end
-        each = iter(texts)
-        return [",".join([next(each) for _ in judgement.observations]) for judgement in judgements]
+        begin = 0
+        for judgement in judgements:
+            texts = []
+            for observation in judgement.observations:
+                end = begin + len(observation.slots)
+                packets = _listed_once(*numbers[begin:end])
+                more = f",{_encode(observation.detail)[1:-1]}" if observation.detail else ""
+                texts.append(f'{{"kind":{_quoted(observation.kind)},"packets":[{packets}]{more}}}')
+                begin = end
+            yield ",".join(texts)
 
 
 def _said(judgement: Judgement) -> str:
@@ -140,17 +142,16 @@ def _match(match: Match) -> str:
     return f'{{"signature":{_quoted(match.signature)},"clauses":{{{",".join(clauses)}}}}}'
 
 
-def _observation(observation: Observation, numbers: list[int]) -> str:
-    packets = numbers if len(numbers) == 1 else sorted(set(numbers))
-    if observation.detail:
-        return _encode({"kind": observation.kind, "packets": packets, **observation.detail})
-    return f'{{"kind":{_quoted(observation.kind)},"packets":[{_listed(*packets)}]}}'
-
-
 @lru_cache(maxsize=_KEPT)
 def _listed(*numbers: int) -> str:
     """Packet numbers; what one clause or finding rests on, others of the same flow rest on too."""
     return ",".join(map(str, numbers))
+
+
+@lru_cache(maxsize=_KEPT)
+def _listed_once(*numbers: int) -> str:
+    """The same, ascending and each once."""
+    return ",".join(map(str, sorted(set(numbers))))
 
 
 def _bytes(text: str) -> bytes:
