@@ -80,10 +80,10 @@ class Trials:
         """Only judgements that may still speak for their group."""
         speaks = np.flatnonzero(self.leads[:, VERDICT] == self.gravest()[self.leads[:, GROUP]])
         rows = self.leads[speaks]
-        order = np.lexsort((-rows[:, NUMBER], rows[:, REASONS], rows[:, SIGNED], rows[:, TECHNIQUE], rows[:, CONFIDENT], rows[:, GROUP]))
-        alike = rows[order][:, [GROUP, CONFIDENT, TECHNIQUE]]
+        alike = paired(rows[:, GROUP], rows[:, CONFIDENT], rows[:, TECHNIQUE])
+        order = np.lexsort((-rows[:, NUMBER], paired(alike, rows[:, SIGNED], rows[:, REASONS])))
         last = np.ones(len(order), np.bool_)
-        last[:-1] = (alike[1:] != alike[:-1]).any(axis=1)
+        last[:-1] = alike[order[1:]] != alike[order[:-1]]
         kept = speaks[order[last]]
         self.leads, self.judged = self.leads[kept], [self.judged[i] for i in kept.tolist()]
 
