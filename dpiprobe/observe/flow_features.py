@@ -181,17 +181,30 @@ def watched_after(facts: FlowFacts) -> Values:
     return Values(facts.end_of_capture - last, np.ones(len(flows), bool))
 
 
+NOTHING = (None, "")
+
+
 def named(facts: FlowFacts) -> Values:
-    triggers = facts.flows.triggers
-    known = np.array([t is not None and t.kind in (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL) and t.complete for t in triggers], bool)
-    return Values(np.array([t is not None and bool(t.server_name) for t in triggers], bool), known)
+    flows = facts.flows
+    names = [t is not None and t.server_name not in NOTHING for t in flows.triggers]
+    return Values(np.array(names, np.bool_), _whole(flows, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL)))
 
 
 def encrypted_name(facts: FlowFacts) -> Values:
-    triggers = facts.flows.triggers
-    known = np.array([t is not None and t.kind in (CLIENT_HELLO, QUIC_INITIAL) and t.complete for t in triggers], bool)
-    word = {None: 0, "ech": 1, "esni": 2}
-    return Values(np.array([word.get(t.ech, 0) if t is not None else 0 for t in triggers], np.int64), known)
+    flows = facts.flows
+    words = np.zeros(len(flows), np.int64)
+    hidden = [(f, t.ech) for f, t in enumerate(flows.triggers) if t is not None and t.ech is not None]
+    for f, ech in hidden:
+        words[f] = {"ech": 1, "esni": 2}.get(ech, 0)
+    return Values(words, _whole(flows, (CLIENT_HELLO, QUIC_INITIAL)))
+
+
+def _whole(flows: Flows, kinds: tuple[int, ...]) -> Bools:
+    """Flows with a trigger of these kinds that was read to its end."""
+    of_kind = np.zeros(len(flows), np.bool_)
+    for kind in kinds:
+        of_kind |= flows.trigger_kind == kind
+    return of_kind & np.array([t is not None and t.complete for t in flows.triggers], np.bool_)
 
 
 FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dpiprobe.observe.packet_features import PAYLOADS
 from dpiprobe.observe.table import Part, SuspectTable, Values
 from dpiprobe.signature.asked import Base, Numbered, Selection
 from dpiprobe.signature.clause import Predicate
@@ -32,14 +33,21 @@ FOUR_FLAGS = SYN | FIN | RST | ACK
 
 NOTHING = np.empty(0, np.int64)
 
+MANY, FEWER = 2048, 8
+"""Of so many rows a column is worked out for those alone that are left, where they are so many times fewer (our own measurement)."""
+
 
 class Rows:
-    """Rows of the table (ascending) that share trigger, origin and flags, and what was asked of them. Answers are masks over these rows."""
+    """Rows of the table (ascending) that share trigger, origin and flags, and what was asked of them. Answers are masks over these rows.
 
-    def __init__(self, table: SuspectTable, rows: Ints) -> None:
+    wider: rows among which these are, and their places there
+    """
+
+    def __init__(self, table: SuspectTable, rows: Ints, wider: tuple[Rows, Ints] | None = None) -> None:
         self.rows = rows
         self.flow: Ints = table.flow[rows]
         self._table = table
+        self._wider = wider
         self._part: Part | None = None
         self._values: dict[str, Values] = {}
         self._answers: dict[int, Answer] = {}
@@ -57,8 +65,12 @@ class Rows:
     def values(self, feature: str) -> Values:
         """A packet feature over these rows."""
         if feature not in self._values:
-            self._part = self._part or self._table.part(self.rows)
-            self._values[feature] = self._part.feature(feature)
+            if self._wider is not None and feature not in PAYLOADS:
+                values, places = self._wider[0].values(feature), self._wider[1]
+                self._values[feature] = Values(values.data[places], values.known[places])
+            else:
+                self._part = self._part or self._table.part(self.rows)
+                self._values[feature] = self._part.feature(feature)
         return self._values[feature]
 
     def answer(self, number: int, predicate: Predicate) -> Answer:
@@ -66,6 +78,12 @@ class Rows:
         if number not in self._answers:
             self._answers[number] = _answer(self.values(predicate.feature), predicate.test)
         return self._answers[number]
+
+    def answer_at(self, number: int, predicate: Predicate, places: Ints) -> Bools:
+        """Whether a predicate on a column is known to hold at some places; the column is worked out for them alone, unless it is there."""
+        if number in self._answers or predicate.feature in self._values:
+            return self.answer(number, predicate)[0][places]
+        return _answer(self._table.part(self.rows[places]).feature(predicate.feature), predicate.test)[0]
 
     def search(self, number: int, predicate: Predicate, wanted: Ints) -> tuple[Bools, Bools]:
         """A predicate on payloads: where it is known to hold, of the rows at these places; and where it can be judged at all."""
@@ -159,6 +177,11 @@ class Questions:
             if here != kinds:  # the same rows as without the kinds that no flow has
                 self._bases[base] = self._base((here, origins, exact, some, lacks, reached))
                 return self._bases[base]
+            if exact is not None and exact & RST and not some and not lacks and reached is None:  # one of several ways to reset: they share columns
+                wider = self._base((kinds, origins, None, RST, 0, None))
+                places = np.flatnonzero((self.table.flags[wider.rows] & FOUR_FLAGS) == exact)
+                self._bases[base] = Rows(self.table, wider.rows[places], (wider, places))
+                return self._bases[base]
             rows, flags = self._of_origins(kinds, origins)
             mask: Bools | None = None
             if exact is not None:
@@ -198,15 +221,24 @@ class Questions:
         if not len(base):
             return NOTHING
         passes: Bools | None = None
+        places: Ints | None = None  # once few rows are left
         for number, predicate in selection.plain:
+            if places is not None:
+                places = places[base.answer_at(number, predicate, places)]
+                if not len(places):
+                    return NOTHING
+                continue
             yes = base.answer(number, predicate)[0]
             passes = yes if passes is None else passes & yes
-            if not np.count_nonzero(passes):
+            left = np.count_nonzero(passes)
+            if not left:
                 return NOTHING
+            if left * FEWER < len(base) and len(base) > MANY:
+                places = passes.nonzero()[0]
+        if places is None:
+            places = passes.nonzero()[0] if passes is not None else np.arange(len(base))
         for feature in selection.same:
-            known = base.values(feature).known
-            passes = known if passes is None else passes & known
-        places: Ints = passes.nonzero()[0] if passes is not None else np.arange(len(base))
+            places = places[base.values(feature).known[places]]
         for number, predicate in selection.texts:
             if not len(places):
                 break
