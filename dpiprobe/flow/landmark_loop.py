@@ -213,7 +213,8 @@ def _departures(
                 if int(duplicate[i]) == 0 and ends > 0:
                     any_left = True
                     sent[i] = -1 if repeats else 1
-                    spot = ((ends & MASK) * MIX >> 7) & mask
+                    mark = (ends & MASK) * MIX
+                    spot = (mark ^ (mark >> 17)) & mask
                     while int(places[spot]) >= first and int(end[int(places[spot])]) != ends:
                         spot = (spot + 1) & mask
                     if int(places[spot]) >= first:
@@ -248,7 +249,8 @@ def _arrivals(
             opens = int(arena[int(payload_offset[r])])
             if opens not in (0x16, 0x17):
                 continue
-        spot = ((told & MASK) * MIX >> 7) & mask
+        mark = (told & MASK) * MIX
+        spot = (mark ^ (mark >> 17)) & mask
         while int(places[spot]) >= first and int(end[int(places[spot])]) != told:
             spot = (spot + 1) & mask
         left = int(places[spot])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from dpiprobe.flow.by_flow import ByFlow
 from dpiprobe.flow.flows import Flows
 from dpiprobe.flow.group import Grouped
 from dpiprobe.flow.settle import settle, settle_grouped
-from dpiprobe.wire.packets import ICMP, TCP, UDP, Packets, from_rows
+from dpiprobe.wire.packets import ICMP, PACKET_COLUMNS, TCP, UDP, Packets, from_rows
 from tests.conftest import ROOT
 
 CASES = sorted(ROOT.glob("pcaps/*/*/*.pcap*"))
@@ -120,3 +121,24 @@ def batch(rows: list[tuple[Any, ...]], quic: int) -> tuple[Packets, Grouped]:
     return from_rows(table, [b"\0\0\0\1", b"\0\0\0\2"], arena), Grouped(
         order, flow_of[order], lower, joined, count, keys << 16, (keys + 9) << 16, transport
     )
+
+
+@pytest.mark.parametrize("step", [1, 1448, 65536])
+def test_a_long_upload_takes_time_that_grows_with_it_alone(step: int) -> None:
+    """A bound ten times above what was measured: places of a table that many segments share would cost far more."""
+    size = 20_000
+    number = np.arange(size)
+    up, sent = number % 2 == 0, number // 2 * step
+    columns = {name: np.full(size, -1, np.int64) for name in PACKET_COLUMNS}
+    columns |= {
+        "number": number + 1, "time": number * 1000, "protocol": np.full(size, TCP), "flags": np.where(up, 0x18, 0x10), "ip_id": number & 0xFFFF,
+        "seq": np.where(up, 1 + sent, 1), "ack": np.where(up, 1, 1 + sent + step), "payload_length": np.where(up, step, 0), "payload_captured": number * 0,
+    }  # fmt: skip
+    one = np.zeros(size, np.int64)
+    grouped = Grouped(number, one, up.astype(np.int64), one, 1, np.array([1 << 16]), np.array([(9 << 16) + 443]), np.array([TCP]))
+    begin = perf_counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dpiprobe.flow.settle.by_flow", lambda *given: ByFlow(stream_loop, landmark_loop, *given))
+        flows = settle_grouped(Packets(**columns), grouped, np.array([True]), np.zeros(1, np.int64))
+    assert perf_counter() - begin < 5
+    assert flows.rtt_samples.tolist() == [size // 2]
