@@ -129,7 +129,7 @@ def test_a_long_upload_takes_time_that_grows_with_it_alone(step: int) -> None:
     size = 20_000
     number = np.arange(size)
     up, sent = number % 2 == 0, number // 2 * step
-    columns = {name: np.full(size, -1, np.int64) for name in PACKET_COLUMNS}
+    columns: dict[str, Any] = {name: np.full(size, -1, np.int64) for name in PACKET_COLUMNS}
     columns |= {
         "number": number + 1, "time": number * 1000, "protocol": np.full(size, TCP), "flags": np.where(up, 0x18, 0x10), "ip_id": number & 0xFFFF,
         "seq": np.where(up, 1 + sent, 1), "ack": np.where(up, 1, 1 + sent + step), "payload_length": np.where(up, step, 0), "payload_captured": number * 0,
