@@ -97,6 +97,11 @@ class Signature:
         return tuple(c for c in self.clauses if needs_context(c))
 
     @cached_property
+    def undecided(self) -> bool:
+        """Whether it matches is for the second pass to say: what waits is not support alone."""
+        return any(needs_context(c) for c in (*self.expect, *self.any_of, *self.rule_out))
+
+    @cached_property
     def looks_across(self) -> bool:
         """A clause of it compares all flows of a name that it matches."""
         return any(isinstance(c, Across) for c in self.clauses)

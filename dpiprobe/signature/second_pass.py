@@ -22,9 +22,9 @@ from dpiprobe.observe.table import SuspectTable
 from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, Predicate, SeenAt
 from dpiprobe.signature.history import History, Keys
 from dpiprobe.signature.ledger import Fellow, Key, Ledger, Told
-from dpiprobe.signature.match import ClauseState, Match
+from dpiprobe.signature.match import WITHOUT_PACKETS, ClauseState, Match
 
-Unknown = ClauseState("not_visible")
+Failed, Held, Unknown, _ = WITHOUT_PACKETS
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -127,12 +127,13 @@ class _Judge:
         clauses = dict(match.clauses)
         for clause in signature.waiting:
             clauses[clause.name] = self._clause(clause, match)
-        if any(clauses[c.name].state != "held" for c in signature.expect):
-            return None
-        if signature.any_of and not any(clauses[c.name].state == "held" for c in signature.any_of):
-            return None
-        if any(clauses[c.name].state == "held" for c in signature.rule_out):
-            return None
+        if signature.undecided:
+            if any(clauses[c.name].state != "held" for c in signature.expect):
+                return None
+            if signature.any_of and not any(clauses[c.name].state == "held" for c in signature.any_of):
+                return None
+            if any(clauses[c.name].state == "held" for c in signature.rule_out):
+                return None
         return Match(match.signature, match.flow, clauses, match.packets, match.rows, signature)
 
     def _clause(self, clause: Clause, match: Match) -> ClauseState:
@@ -157,9 +158,9 @@ class _Judge:
         both = self._context.both_ends
         shown = both[flow] if flow < len(both) else None
         if clause.shows:
-            return Unknown if shown is None else ClauseState("held" if shown & {*clause.shows} else "failed")
+            return Unknown if shown is None else Held if shown & {*clause.shows} else Failed
         if shown is not None and "both" in clause.ends:
-            return ClauseState("held")
+            return Held
         return _one_of(self._context.seen_at, flow, clause.ends)
 
     def _compare(self, clause: Compare, flow: int) -> ClauseState:
@@ -212,7 +213,7 @@ class _Judge:
             first, last = (own + 1, own + clause.within) if clause.later else (own - clause.within, own - 1)
             others = self._context.ledger.shown(clause, self._key(clause, flow))
             found = sorted([*found, *((start, packets) for start, _, packets in others if first <= start <= last)], key=lambda one: one[0])
-        return ClauseState("held", found[-1][1]) if found else ClauseState("failed")
+        return ClauseState("held", found[-1][1]) if found else Failed
 
     def enter(self, ledger: Ledger) -> None:
         """Write what these flows show of clauses that flows of other clients ask. Where packets play no part, as few flows as give the same answers."""
@@ -247,8 +248,7 @@ class _Judge:
 
 def _stands(match: Match) -> bool:
     """Nothing that decides the match is pending: only support waits for the second pass."""
-    deciding = (*match.definition.expect, *match.definition.any_of, *match.definition.rule_out)
-    return match.pending and all(match.clauses[c.name].state != "pending" for c in deciding)
+    return match.pending and not match.definition.undecided
 
 
 def _within(technique: str, parents: tuple[str, ...]) -> bool:
@@ -268,17 +268,19 @@ def _measured(predicates: tuple[Predicate, ...], columns: Mapping[str, Sequence[
     for predicate in predicates:
         column = columns.get(predicate.feature, ())
         value = column[flow] if flow < len(column) else None
-        states.append(Unknown if value is None else ClauseState("held" if predicate.test.accepts(float(value)) else "failed"))
+        states.append(Unknown if value is None else Held if predicate.test.accepts(float(value)) else Failed)
     return states
 
 
 def _one_of(column: Column[str | None], flow: int, words: tuple[str, ...]) -> ClauseState:
     value = column[flow] if flow < len(column) else None
-    return Unknown if value is None else ClauseState("held" if value in words else "failed")
+    return Unknown if value is None else Held if value in words else Failed
 
 
 def _all(states: list[ClauseState]) -> ClauseState:
     """Held where all are; one that failed outweighs one that cannot be seen."""
+    if len(states) == 1:
+        return states[0]
     if any(s.state == "failed" for s in states):
-        return ClauseState("failed")
-    return Unknown if any(s.state == "not_visible" for s in states) else ClauseState("held")
+        return Failed
+    return Unknown if any(s.state == "not_visible" for s in states) else Held
