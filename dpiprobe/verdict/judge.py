@@ -157,7 +157,7 @@ class Judge:
         """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""
         starts, flows = self.columns.first_time.tolist(), self.observed.flows
         asking = {f for f, outcome in enumerate(self.outcomes) if outcome.word in ("unanswered", "refused")}
-        asking.update(f for f, found in enumerate(findings) if found and any(e.repeatable for e in found))
+        asking.update(f for f, found in enumerate(findings) if found and any(e.repeatable and not e.sufficient for e in found))
         places: dict[int, Place] = {}
         for members in groups.members_with(asking):
             places |= dict.fromkeys(members, Place(flows, members, self.outcomes, starts))

@@ -27,7 +27,7 @@ class Place:
 
     def __init__(self, flows: Flows, members: Sequence[int], outcomes: Sequence[Outcome], starts: Sequence[int]) -> None:
         self.flows, self.outcomes, self.starts = flows, outcomes, starts
-        self.members = sorted(members, key=lambda g: (starts[g], g))
+        self.members = sorted(sorted(members), key=starts.__getitem__)
         self._worked = [(starts[g], g) for g in self.members if outcomes[g].word == "worked"]
         self._unanswered = [(starts[g], g) for g in self.members if outcomes[g].word == "unanswered"]
 
