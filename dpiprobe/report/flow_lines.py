@@ -126,7 +126,7 @@ class FlowLines:
             texts = []
             for observation in judgement.observations:
                 end = begin + len(observation.slots)
-                packets = self._listed(tuple(sorted(set(numbers[begin:end]))))
+                packets = numbers[begin] if end - begin == 1 else self._listed(tuple(sorted(set(numbers[begin:end]))))
                 more = f",{_encode(observation.detail)[1:-1]}" if observation.detail else ""
                 texts.append(f'{{"kind":{_quoted(observation.kind)},"packets":[{packets}]{more}}}')
                 begin = end
@@ -135,7 +135,8 @@ class FlowLines:
     def _match(self, match: Match) -> str:
         """A match as `Match.plain` has it."""
         clauses = [
-            f'{_quoted(name)}:{{"state":"{state}","packets":[{self._listed(packets) if packets else ""}]}}' for name, (state, packets) in match.clauses.items()
+            f'{_quoted(name)}:{{"state":"{state}","packets":[{self._listed(packets)}]}}' if packets else _bare(name, state)
+            for name, (state, packets) in match.clauses.items()
         ]
         return f'{{"signature":{_quoted(match.signature)},"clauses":{{{",".join(clauses)}}}}}'
 
@@ -145,6 +146,12 @@ class FlowLines:
         if text is None:
             text = self._packets[numbers] = ",".join(map(str, numbers))
         return text
+
+
+@lru_cache(maxsize=_KEPT)
+def _bare(name: str, state: str) -> str:
+    """A clause that names no packets."""
+    return f'{_quoted(name)}:{{"state":"{state}","packets":[]}}'
 
 
 def _said(judgement: Judgement) -> bytes:
