@@ -109,9 +109,9 @@ class Excuses:
     def _split(self, f: int) -> str | None:
         """Controls whose handshake is answered much earlier than their hello: somebody nearer than the server terminates TCP."""
         ratio, flows = self.observed.flow_feature("split_round_trips"), self.observed.flows
-        worked = self.controls.worked[f]
-        if not worked:
+        if self.controls.state(f) != "completes":
             return None
+        worked = self.controls.worked[f]
         hits = worked.where("split", self._is_split)
         if len(hits) * 2 <= len(worked) or not hits:
             return None

@@ -34,7 +34,7 @@ from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.observations import Observations
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
-from dpiprobe.verdict.silence import dropped_hellos, stalls
+from dpiprobe.verdict.silence import Silence, dropped_hellos, stalls
 from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.timestamps import timestamps_of
 from dpiprobe.verdict.view import Views
@@ -97,14 +97,11 @@ class Judge:
                 self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
         quiet = [f for f, outcome in enumerate(self.outcomes) if outcome.word in ("silent", "stalled", "unreachable")]
         asked_for = grouping.names.members_with(quiet)
-        for group in asked_for:
-            told = stalls(group, self.outcomes, self.controls, self.view)
-            told |= unanswered_initials(self.observed, group, self.outcomes, self.controls, self.view)
-            for f, silence in told.items():
-                if silence.evidence:
-                    findings[f].append(silence.evidence)
-                if silence.because:
-                    because[f] = silence.because
+        for f, silence in self._interrupted(quiet).items():
+            if silence.evidence:
+                findings[f].append(silence.evidence)
+            if silence.because:
+                because[f] = silence.because
         mute = [f for f in quiet if self.outcomes[f].word != "stalled" and self.kinds[f] in (CLIENT_HELLO, HTTP_REQUEST)]
         for f, silence in dropped_hellos(self.observed, mute, self.controls, self.view).items():
             if silence.evidence:
@@ -126,6 +123,19 @@ class Judge:
         for place in {id(place): place for place in places.values()}.values():
             self._residual(place, judged)
         return Judgements(plain, [j for j in judged if j is not None])
+
+    def _interrupted(self, quiet: Sequence[int]) -> dict[int, Silence]:
+        """What is said of flows that stalled and of QUIC Initials without an answer, name by name."""
+        names, ack_end = grouping_of(self.observed).names, self.observed.flows.ack_end
+        words = {f: self.outcomes[f].word for f in quiet}
+        stalled = [f for f, word in words.items() if word == "stalled" or (word == "silent" and ack_end[f] >= 0)]
+        mute = [f for f, word in words.items() if word == "silent" and self.kinds[f] == QUIC_INITIAL]
+        told: dict[int, Silence] = {}
+        for group in names.members_with(stalled):
+            told |= stalls(group, self.outcomes, self.controls, self.view)
+        for group in names.members_with(mute):
+            told |= unanswered_initials(self.observed, group, self.outcomes, self.controls, self.view)
+        return told
 
     # ---- each flow alone
 
@@ -166,7 +176,10 @@ class Judge:
     def _sheds_timestamps(self, f: int) -> bool:
         """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
         ever sends them behind its SYN/ACK."""
-        worked, stamps = self.controls.worked[f], timestamps_of(self.observed)
+        stamps = timestamps_of(self.observed)
+        if self.controls.state(f) != "completes":
+            return not stamps.keeps[f]
+        worked = self.controls.worked[f]
         if not stamps.keeps[f] and not worked.where("keeps timestamps", stamps.keeps.__getitem__):
             return True
         return bool(worked.where("sheds timestamps", stamps.missing.__getitem__))

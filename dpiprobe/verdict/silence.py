@@ -52,7 +52,9 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
     open_ones: list[tuple[Hello, Peers]] = []
     for hello in Vanished(observed, asked[copied]).hellos(views):
         out[hello.flow] = Silence(hello.finding(), hello.because)
-        if hello.because is None:
+        if hello.because is None and controls.state(hello.flow) != "completes":
+            out[hello.flow].because = "no-control"
+        elif hello.because is None:
             open_ones.append((hello, controls.worked[hello.flow]))
     facts_of = _facts(observed, {hello.flow for hello, _ in open_ones}.union(*(peers.pool.flows for _, peers in open_ones)))
     borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
@@ -89,8 +91,6 @@ Facts = Mapping[int, tuple[tuple[object, ...] | None, Witness]]
 
 def _alike(observed: Observed, f: int, peers: Peers, facts: Facts, designated: bool) -> list[Witnesses]:
     """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
-    if not peers:
-        return []
     classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(facts, peers.pool.flows))
     found: list[Witnesses] = peers.pool.once(
         ("alike", facts[f][0], designated), lambda: [group for model, group in classes if alike(observed, f, model, designated)]
