@@ -7,24 +7,34 @@ Rules of this file: that somebody is to blame is decided before (`judge`); forge
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
+import numpy as np
+
+from dpiprobe.flow.segments import max_where
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
-from dpiprobe.verdict.view import FlowView, Views
+from dpiprobe.verdict.vanished import ttl_limited
+from dpiprobe.verdict.view import Views
 from dpiprobe.verdict.words_of import in_order
 
 FROM_BOTH_ENDS = frozenset({"not-sent-by-server", "not-sent-by-client", "lost-between-the-ends"})
 """Findings that know more of the box's place than the client's side shows."""
 EXPIRED = 11
 """ICMP type: time exceeded (RFC 792)."""
+LEAST_WATCH = 200_000_000
+"""ns, besides three round trips, that the capture must go on behind a reset to tell that the server never acknowledged the hello; policy."""
+LATE = 0.9
+"""Share of the round trip from which on a reset behind the hello may come from anywhere up to the server; below 1 for jitter; unverified."""
 
 
 class Blame:
     """Names what was done to flows of a batch. `outcomes` is the judge's own list, which it may still change."""
 
     def __init__(self, observed: Observed, outcomes: Sequence[Outcome], views: Views) -> None:
-        self._flows, self._columns, self._outcomes, self._views = observed.flows, columns_of(observed), outcomes, views
+        self._observed, self._outcomes, self._views = observed, outcomes, views
+        self._flows, self._columns = observed.flows, columns_of(observed)
         flows = observed.flows
         self._hello: list[int] = flows.hello.tolist()
         self._syn: list[int] = flows.syn.tolist()
@@ -85,19 +95,27 @@ class Blame:
             return "rst"
         if self._ack_end[f] >= 0 or self._answer[f] >= 0:
             return "rst.on-path"
-        return self._unheard(self._views(f))
+        return self._unheard[f]
 
-    def _unheard(self, view: FlowView) -> str:
-        """The same where the server shows no sign of having heard the hello."""
-        first = min(s for s in view.server_resets if s > max(view.hello, view.syn))
-        if any(e > view.hello and view.packet(e, "icmp_type") == EXPIRED for e in view.errors):
-            return "rst.on-path"
-        if view.ttl_limited or view.lost or view.watched_after(first) < max(3 * view.rtt, 200_000_000):
-            return "rst"
-        if int(self._flows.client[view.f]) in self._columns.lossy_clients:
-            return "rst"  # that nothing was acknowledged may be the capture's loss as well
-        late = view.rtt > 0 and any(view.when(s) - view.when(view.hello) >= 0.9 * view.rtt for s in view.server_resets)
-        return "rst" if late else "rst.in-path"
+    @cached_property
+    def _unheard(self) -> dict[int, str]:
+        """The same of all flows with a reset behind their hello where the server shows no sign of having heard that."""
+        flows, columns, count = self._flows, self._columns, len(self._flows)
+        behind = columns.server_reset & (np.arange(len(flows.row)) > np.maximum(flows.hello, flows.syn)[flows.flow])
+        first = columns.first(behind)
+        of = np.flatnonzero((flows.hello >= 0) & (first >= 0) & (flows.ack_end < 0) & (flows.answer < 0))
+        rtt, sent = self._observed.server_rtt[of], columns.when(flows.hello)[of]
+        watched = self._observed.facts.end_of_capture - columns.time[first[of]]
+        lossy = np.isin(flows.client[of], [*columns.lossy_clients])  # that nothing was acknowledged may be the capture's loss as well
+        open_ended = columns.lost[of] | lossy | (watched < np.maximum(3 * rtt, LEAST_WATCH)) | ttl_limited(self._observed, of, self._views)
+        latest = max_where(columns.server_reset, columns.time, flows.flow, count, 0)[of]
+        late = (rtt > 0) & (latest - sent >= LATE * rtt)
+        words = dict(zip(of.tolist(), np.where(open_ended | late, "rst", "rst.in-path").tolist(), strict=True))
+        for f in of[columns.has_errors[of]].tolist():
+            view = self._views(f)
+            if any(e > view.hello and view.packet(e, "icmp_type") == EXPIRED for e in view.errors):
+                words[f] = "rst.on-path"
+        return words
 
     def _position_reason(self, f: int, technique: str) -> str | None:
         if technique == "rst.on-path":

@@ -76,7 +76,7 @@ class Vanished:
         copies, part = facts.copies[of], facts.unacked[of] - self._flows.hello_start[of]
         why = np.select(
             [
-                self._columns.lost[of] | self._heard_unseen(), self._ttl_limited(views), self._never_taken(),
+                self._columns.lost[of] | self._heard_unseen(), ttl_limited(self._observed, self._of, views), self._never_taken(),
                 (copies < UNACKED_COPIES) | (last - first < UNACKED_SPAN),
             ], [0, 1, 2, 3], 4,
         )  # fmt: skip
@@ -103,21 +103,22 @@ class Vanished:
         unknown[echoes] = ~known
         return self._any(tells) & self._any(unknown)
 
-    def _ttl_limited(self, views: Callable[[int], FlowView]) -> Bools:
-        """As `FlowView.ttl_limited`."""
-        flows, of, ttl = self._flows, self._of, self._flows.packets.ttl
-        left = ttl[flows.row[flows.hello[of]]]
-        limited = (left <= SHORT_TTL) | ((flows.syn[of] >= 0) & (left < ttl[flows.row[np.maximum(flows.syn[of], 0)]]))
-        for i in np.flatnonzero(self._columns.has_errors[of] & ~limited).tolist():
-            limited[i] = bool(views(int(of[i])).ttl_limited)
-        return np.asarray(limited, np.bool_)
-
     def _never_taken(self) -> Bools:
         """The server repeated its SYN/ACK although the client had acknowledged it, and never acknowledged a byte."""
         handshake = self._flows.handshake[self._of]
         answer = self._columns.server_word[self._slots] & ((self._columns.flags[self._slots] & (SYN | ACK | RST)) == SYN | ACK)
         again = answer & (self._slots > handshake[self._place])
         return self._any(again) & (handshake >= 0) & (self._flows.server_acked[self._of] <= 0)
+
+
+def ttl_limited(observed: Observed, of: Ints, views: Callable[[int], FlowView]) -> Bools:
+    """As `FlowView.ttl_limited`, of flows with a hello."""
+    flows, ttl = observed.flows, observed.flows.packets.ttl
+    left = ttl[flows.row[flows.hello[of]]]
+    limited = (left <= SHORT_TTL) | ((flows.syn[of] >= 0) & (left < ttl[flows.row[np.maximum(flows.syn[of], 0)]]))
+    for i in np.flatnonzero(columns_of(observed).has_errors[of] & ~limited).tolist():
+        limited[i] = bool(views(int(of[i])).ttl_limited)
+    return np.asarray(limited, np.bool_)
 
 
 BECAUSE = ("capture-loss", "ttl-limited", "server-or-third-party", "too-few-trials", None)
