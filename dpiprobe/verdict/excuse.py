@@ -9,15 +9,22 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
 
 from dpiprobe.flow.flows import QUIC_INITIAL
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.contents import content_technique
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import ms, no_socket_reset, stack_would_choose, trigger_word
+from dpiprobe.verdict.evidence import echoes, ms, no_socket_reset, stack_would_choose, trigger_word
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView
+
+Ints = npt.NDArray[np.int64]
 
 FULL_TRIES = 3
 """SYN transmissions after which an address counts as unanswered rather than unlucky (as for hellos, design section 4 (b))."""
@@ -68,7 +75,7 @@ class Excuses:
                 "connection, which it never closed: it was ended there, by the server itself or by packets that only the server saw"
             )
             return
-        marks = server_marks(view, slot)
+        marks = self._marks.of(view.f)
         if marks and ((view.ack_end >= 0 and view.ack_end < slot) or any("timestamps" in m for m in marks)):
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(f"the reset in packet {number} bears the server's own marks: {', '.join(marks)}")
@@ -83,6 +90,12 @@ class Excuses:
         judgement.reasons.append(
             early[0] if early else f"the reset in packet {number} may be the server's or a third party's; nothing tells them apart"
         )
+
+    @cached_property
+    def _marks(self) -> Marks:
+        """Of the resets that ended flows."""
+        ended = np.array([(f, outcome.slot) for f, outcome in enumerate(self.outcomes) if outcome.word == "reset"], np.int64)
+        return Marks(self.observed, ended[:, 0], ended[:, 1], self.view)
 
     def _closed(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         word, slot = judgement.outcome, self.outcomes[view.f].slot
@@ -239,17 +252,28 @@ def connection_forgotten(view: FlowView, slot: int) -> bool:
     return no_socket_reset(view, slot) and 0 <= view.ack_end < slot and not closed and not view.lost and stack_would_choose(view, slot)
 
 
-def server_marks(view: FlowView, slot: int) -> list[str]:
-    """What about a packet speaks for the server: timestamps of this connection, an IP ID that continues its counter, its TTL."""
-    marks = []
-    echo = view.packet(slot, "ts_echo")
-    if echo >= 0 and any(view.packet(s, "ts_value") == echo for s in view.client_words if s < slot):
-        marks.append("timestamps of this connection")
-    ip_id = view.packet(slot, "ip_id")
-    before = next((other for s in reversed(view.server_words) if s < slot and (other := view.packet(s, "ip_id")) > 0), 0) if ip_id > 0 else 0
-    if before and 0 < (ip_id - before) & 0xFFFF <= COUNTER_STEP:
-        marks.append("an IP ID that continues the server's counter")
-    same_df = view.syn_ack >= 0 and view.packet(slot, "df") == view.packet(view.syn_ack, "df")
-    if same_df and view.packet(slot, "ttl") == view.packet(view.syn_ack, "ttl"):  # beside another DF an equal TTL proves nothing
-        marks.append("the server's TTL and DF")
-    return marks
+class Marks:
+    """What about the packets that decided outcomes speaks for the server: timestamps of this connection, an IP ID that continues its counter, its
+    TTL. of, slots: the flows and, of each, that packet"""
+
+    def __init__(self, observed: Observed, of: Ints, slots: Ints, views: View) -> None:
+        flows, packets = observed.flows, observed.flows.packets
+        self._views = views
+        row, ip_id = flows.row[slots], packets.ip_id[flows.row]
+        counted = np.flatnonzero(columns_of(observed).server_word & (ip_id > 0))
+        at = np.searchsorted(counted, slots) - 1
+        before = counted[np.maximum(at, 0)] if len(counted) else np.zeros(len(of), np.int64)
+        step = (packets.ip_id[row] - ip_id[before]) & 0xFFFF
+        counts = (at >= 0) & (flows.flow[before] == of) & (packets.ip_id[row] > 0) & (step > 0) & (step <= COUNTER_STEP)
+        model = flows.row[np.maximum(flows.syn_ack[of], 0)]  # beside another DF an equal TTL proves nothing
+        alike = (flows.syn_ack[of] >= 0) & (packets.df[row] == packets.df[model]) & (packets.ttl[row] == packets.ttl[model])
+        told = (slots, packets.ts_echo[row] >= 0, counts, alike)
+        self._told = dict(zip(of.tolist(), zip(*(column.tolist() for column in told), strict=True), strict=True))
+
+    def of(self, f: int) -> list[str]:
+        """Those of one flow."""
+        slot, stamped, counts, alike = self._told[f]
+        marks = ["timestamps of this connection"] if stamped and echoes(self._views(f), slot) else []
+        if counts:
+            marks.append("an IP ID that continues the server's counter")
+        return [*marks, "the server's TTL and DF"] if alike else marks
