@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from dpiprobe.signature.asked import Selection
 from dpiprobe.signature.clause import Absent, Clause, Flow, Packets, needs_context
 from dpiprobe.signature.grouping import group
 from dpiprobe.signature.model import Signature
-from dpiprobe.signature.predicates import NOTHING, Questions, Rows
+from dpiprobe.signature.predicates import FEWER, NOTHING, Questions, Rows
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -55,9 +56,13 @@ Among = Callable[[Ints], "Bools | None"]
 
 def evaluate(signature: Signature, questions: Questions, free: Bools, among: Among | None = None) -> Evaluation | None:
     """Judge a signature; `free` marks rows that nobody has claimed, `among` says which flows are worth it. None where no flow matches."""
-    if not all(len(questions.held(needed)) for needed in signature.asked.needed):
+    needed = signature.asked.needed
+    counts = [len(questions.held(selection)) for selection in needed if len(questions.held(selection))]
+    if len(counts) < len(needed):
         return None
     one = _One(signature, questions)
+    if len(counts) > 1 and min(counts) * FEWER < max(counts):
+        one.only(needed[counts.index(min(counts))])
     if not len(one.flows):
         return None
     for clause in signature.expect:
@@ -103,6 +108,12 @@ class _One:
         self._take(which.nonzero()[0])
         return len(self.flows) > 0
 
+    def only(self, selection: Selection) -> None:
+        """Leave the flows behind in which nothing is selected, before anything is judged."""
+        some = np.zeros(len(self.mask), np.bool_)
+        some[self.questions.rows_of(selection).flow[self.questions.held(selection)]] = True
+        self._take(some[self.flows].nonzero()[0])
+
     def _take(self, places: Ints) -> None:
         self.flows = self.flows[places]
         self.floor = self.floor[places] if self.floor is not None else None
@@ -124,7 +135,7 @@ class _One:
         match clause:
             case Packets():
                 return self._expect_packets(clause, None if clause.shared else free)
-            case Flow() if self.of_trigger and not self.results:
+            case Flow() if self.of_trigger and not self.results:  # the mask is that of all flows alive
                 passes = self.questions.flows_where(self.asked.flows[clause.name])[0]
                 self.flows = (self.mask & passes).nonzero()[0]
                 self.of_trigger = False

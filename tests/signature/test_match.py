@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpiprobe.observe.table import CLIENT
 from dpiprobe.observe.vocabulary import PACKET_FEATURES
+from dpiprobe.signature import evaluate, predicates
 from dpiprobe.signature.clause import Packets
 from dpiprobe.signature.match import Match, first_pass, unclaimed
 from dpiprobe.signature.model import Signature
@@ -288,6 +290,20 @@ def test_all_flows_at_once_is_the_same_as_one_by_one(rows: list[dict[str, Any]],
     suspects = FakeTable([{}] * 3, rows)
     sig = signature(f"expect: {json.dumps({f'c{i}': c for i, c in enumerate(clauses)})}")
     assert {m.flow: m.packets for m in first_pass(database(sig), suspects)} == naive(sig, suspects)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(row_strategy, max_size=12), st.lists(clause_strategy, min_size=1, max_size=3))
+def test_what_is_left_out_early_changes_nothing(rows: list[dict[str, Any]], clauses: list[dict[str, Any]]) -> None:
+    import json
+
+    suspects = FakeTable([{}] * 3, sorted(rows, key=lambda r: r["flow"]))
+    sig = signature(f"expect: {json.dumps({f'c{i}': c for i, c in enumerate(clauses)})}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predicates, "MANY", 0)
+        for module in (predicates, evaluate):
+            patch.setattr(module, "FEWER", 1)
+        assert {m.flow: m.packets for m in first_pass(database(sig), suspects)} == naive(sig, suspects)
 
 
 @settings(max_examples=100, deadline=None)
