@@ -1,4 +1,4 @@
-"""In which flows a finding is possible at all: what `evidence` cannot do without, as columns, so that its rules only look at the few.
+"""In which flows a finding is possible at all: what rules that look at one flow cannot do without, as columns, so that they look at few.
 
 Rules of this file:
 - Each mask is a necessary condition of the rule of that name, never more: a test compares with the rules themselves.
@@ -23,16 +23,11 @@ Bools = npt.NDArray[np.bool_]
 
 
 class Candidates:
-    """Per flow, by the rule of `evidence`. samples: round-trip samples known for each flow's server"""
+    """Per flow, by the rule of `evidence` or `early`. samples: round-trip samples known for each flow's server"""
 
     def __init__(self, observed: Observed, samples: Ints) -> None:
         self._observed, self._samples = observed, samples
         self._flows, self._columns = observed.flows, columns_of(observed)
-
-    def _within(self, anchor: Ints) -> Bools:
-        """Per slot: it came so soon after its flow's anchor that no round trip lies between."""
-        since = self._columns.time - self._columns.when(anchor)[self._flows.flow]
-        return np.asarray(since <= (EARLY_FRACTION * self._observed.server_rtt)[self._flows.flow], np.bool_)
 
     @cached_property
     def impossible_sequences(self) -> Bools:
@@ -53,5 +48,9 @@ class Candidates:
         flows, columns = self._flows, self._columns
         asked = (flows.hello < 0) & (flows.syn >= 0) & (flows.syn_ack < 0)
         known = (self._observed.server_rtt >= LEAST_ROUND_TRIP) & (self._samples >= EARLY_SAMPLES)
-        refusing = (flows.origin == SERVER) & (flows.duplicate == 0) & ((columns.flags & RST) != 0)
-        return asked & known & columns.slots_where(refusing & (asked & known)[flows.flow] & self._within(flows.syn))
+        at = np.flatnonzero((flows.origin == SERVER) & (flows.duplicate == 0) & ((columns.flags & RST) != 0) & (asked & known)[flows.flow])
+        flow = flows.flow[at]
+        early = columns.time[at] - columns.when(flows.syn)[flow] <= EARLY_FRACTION * self._observed.server_rtt[flow]
+        out = np.zeros(len(flows), np.bool_)
+        out[flow[early]] = True
+        return out

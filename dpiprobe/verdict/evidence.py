@@ -39,16 +39,6 @@ def stack_would_choose(view: FlowView, slot: int) -> bool:
     return (raw - base - top) & 0xFFFFFFFF in (0, 1)
 
 
-def standing_resets(view: FlowView) -> list[int]:
-    """Resets from the server's or a stray address that are not plainly the consequence of a close."""
-    out = []
-    for slot in sorted(view.server_resets):
-        closed = 0 <= view.closed_by_us < slot or 0 <= view.server_fin < slot or 0 <= view.client_rst < slot or 0 <= view.client_fin < slot
-        if not closed:
-            out.append(slot)
-    return out
-
-
 def trigger_word(view: FlowView) -> str:
     return trigger_word_of(view.kind)
 

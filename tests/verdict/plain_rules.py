@@ -18,7 +18,7 @@ from dpiprobe.verdict.early import (
     early_refusals,
     effect_before_cause,
 )
-from dpiprobe.verdict.evidence import echoes, impossible_sequences, no_socket_reset, prohibitions, standing_resets
+from dpiprobe.verdict.evidence import echoes, impossible_sequences, no_socket_reset, prohibitions
 from dpiprobe.verdict.view import FlowView
 from dpiprobe.wire.packets import ACK, FIN, OPT_TIMESTAMPS, RST, SYN
 
@@ -36,6 +36,16 @@ def plain(view: FlowView, samples: int) -> list[Told]:
     alone = [*impossible_sequences(view), *prohibitions(view), *early_refusals(view, samples)]
     told = [(e.kind, e.technique, tuple(e.slots), e.sufficient, e.repeatable) for e in alone]
     return [*early, *answers_after_reset(view, resets), *missing_timestamps(view), *conflicting_data(view), *told]
+
+
+def standing_resets(view: FlowView) -> list[int]:
+    """Resets from the server's or a stray address that are not plainly the consequence of a close."""
+    out = []
+    for slot in sorted(view.server_resets):
+        closed = 0 <= view.closed_by_us < slot or 0 <= view.server_fin < slot or 0 <= view.client_rst < slot or 0 <= view.client_fin < slot
+        if not closed:
+            out.append(slot)
+    return out
 
 
 def early_arrivals(view: FlowView, resets: list[int], samples: int) -> dict[tuple[str, bool, bool], list[int]]:
