@@ -17,7 +17,7 @@ import numpy.typing as npt
 from dpiprobe.explain import Explanation, explain_flows
 from dpiprobe.partition.reading import Parts
 from dpiprobe.plan.plan import Plan
-from dpiprobe.report.flow_lines import FlowLines
+from dpiprobe.report.flow_lines import FlowLines, Written
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
 from dpiprobe.verdict.expected import Expected
@@ -51,14 +51,13 @@ class Settings:
 class Said:
     """What a part, or several, had to say.
 
-    flow, lines: of each line the flow's number from 0, and the line, in order · verdicts, techniques, signatures: flows by word
+    lines: with the flows' numbers from 0 · verdicts, techniques, signatures: flows by word
     trials: of names
     telling: of each (server, name, verdict other than ok) the first flow, from 1, and its line · asked: names that flows asked for, in small letters
     ledger: what this part knows for others, and asked them
     """
 
-    flow: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    lines: list[bytes] = field(default_factory=list)
+    lines: list[Written] = field(default_factory=list)
     trials: list[Trials] = field(default_factory=list)
     verdicts: Counter[str] = field(default_factory=Counter)
     techniques: Counter[str] = field(default_factory=Counter)
@@ -128,14 +127,11 @@ def _write(said: Said, explanation: Explanation, interesting: bool) -> None:
     flows, judgements = explanation.flows, explanation.judgements
     write = FlowLines(explanation.capture.name, flows)
     others = [judgement for judgement in judgements.others if judgement.verdict != "ok"] if interesting else judgements.others
-    chosen = np.array([judgement.flow for judgement in others], np.int64)
-    texts = write.others(others, explanation.matches)
+    parts = [write.others(others, explanation.matches)]
     if not interesting:
-        chosen = np.concatenate((chosen, judgements.fine.flow))
-        texts += write.fine(judgements.fine)
-    order = np.argsort(chosen)
-    said.flow = (chosen if flows.numbers is None else flows.numbers[chosen])[order]
-    said.lines = [texts[i] for i in order.tolist()]
+        parts.append(write.fine(judgements.fine))
+    for part in parts:
+        said.lines.append(part._replace(flow=part.flow if flows.numbers is None else flows.numbers[part.flow]))
 
 
 def _tell(said: Said, explanation: Explanation, told: Mapping[Key, tuple[int, bytes]]) -> None:
@@ -151,5 +147,5 @@ def _tell(said: Said, explanation: Explanation, told: Mapping[Key, tuple[int, by
         key, number = (endpoint(flows.packets.addresses[server], port), name, verdict), flows.label(judgement.flow)
         if key not in told or number < told[key][0]:
             new[key] = number, judgement
-    lines = FlowLines(explanation.capture.name, flows).others([judgement for _, judgement in new.values()], explanation.matches)
+    lines = FlowLines(explanation.capture.name, flows).others([judgement for _, judgement in new.values()], explanation.matches).lines()
     said.telling = {key: (number, line) for (key, (number, _)), line in zip(new.items(), lines, strict=True)}

@@ -9,25 +9,108 @@ Rules of this file:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import TRIGGER_WORDS, Flows, Trigger
+from dpiprobe.report import line_loop
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.fine import Fine, judged_fine, why_fine
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.records import FORMAT, flow_record, host, iso, verdict_of
+from dpiprobe.wire.compiled import at_hand
 
 Ints = npt.NDArray[np.int64]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _KEPT = 1 << 14
+SOME = 1_234_567_890_123
+"""A number that stands for others where a sentence is taken apart."""
+
+
+class Written(NamedTuple):
+    """Lines, one behind the other, each with its newline. flow, size: of each line"""
+
+    flow: Ints
+    text: bytes
+    size: Ints
+
+    def lines(self) -> list[bytes]:
+        """One by one."""
+        ends = np.cumsum(self.size)
+        return [self.text[begin:end] for begin, end in zip((ends - self.size).tolist(), ends.tolist(), strict=True)]
+
+
+def written(flow: Ints, lines: Sequence[bytes]) -> Written:
+    """Lines that were made one by one."""
+    return Written(flow, b"".join(lines), np.array([*map(len, lines)], np.int64))
+
+
+def joined(parts: Sequence[Written]) -> Written:
+    """All lines of several."""
+    flow, text, size = zip(*parts, strict=True)
+    return Written(np.concatenate(flow), b"".join(text), np.concatenate(size))
+
+
+class _Pieces:
+    """Pieces of text that lines are made of, by number."""
+
+    def __init__(self) -> None:
+        self.texts: list[bytes] = []
+
+    def all(self, texts: Sequence[bytes]) -> Ints:
+        """Numbers of new pieces."""
+        first = len(self.texts)
+        self.texts += texts
+        return np.arange(first, len(self.texts))
+
+    def each(self, texts: Iterable[bytes]) -> Ints:
+        """Numbers of pieces among which many are equal."""
+        known: dict[bytes, int] = {}
+        numbers = [known.setdefault(text, len(known)) for text in texts]
+        return self.all([*known])[numbers] if numbers else np.empty(0, np.int64)
+
+    def of(self, values: Ints, text: Callable[[int], str]) -> Ints:
+        """Numbers of the pieces that stand for values."""
+        known, place = np.unique(values, return_inverse=True)
+        return self.all([text(value).encode() for value in known.tolist()])[place]
+
+
+def _lines(flow: Ints, template: bytes, fields: Sequence[Ints], pieces: _Pieces) -> Written:
+    """One line a flow. fields: what stands at the places of `template`: numbers (%d, %09d) or pieces (%b)"""
+    loops = at_hand(line_loop)
+    parts = re.split(rb"(%d|%b|%09d)", template)
+    if loops is None:
+        columns = [
+            [pieces.texts[i] for i in column.tolist()] if place == b"%b" else column.tolist() for place, column in zip(parts[1::2], fields, strict=True)
+        ]
+        return written(flow, [template % values for values in zip(*columns, strict=True)])
+    texts = pieces.all([text.replace(b"%%", b"%") for text in parts[::2]]).tolist()
+    kinds, which = [line_loop.TEXT], [texts[0]]
+    for column, (place, text) in enumerate(zip(parts[1::2], texts[1:], strict=True)):
+        kinds += [_KINDS[place], line_loop.TEXT]
+        which += [column, text]
+    sizes = np.array([*map(len, pieces.texts)], np.int64)
+    begins = np.concatenate(([0], np.cumsum(sizes)))
+    kind, place_of, columns_ = np.array(kinds), np.array(which), np.stack(fields)
+    room = len(flow) * (int(sizes[texts].sum()) + 20 * len(fields)) + sum(int(sizes[fields[i]].sum()) for i, p in enumerate(parts[1::2]) if p == b"%b")
+    out, ends = np.empty(room, np.uint8), np.empty(len(flow), np.int64)
+    loops.lay(np.frombuffer(b"".join(pieces.texts), np.uint8), begins, kind, place_of, columns_, len(flow), out, ends)
+    return Written(flow, out[: int(ends[-1]) if len(flow) else 0].tobytes(), np.diff(ends, prepend=0))
+
+
+_KINDS = {b"%b": line_loop.PIECE, b"%d": line_loop.NUMBER, b"%09d": line_loop.NINE}
+
+
+def _escaped(text: str) -> bytes:
+    return text.replace("%", "%%").encode()
 
 
 @lru_cache(maxsize=_KEPT)
@@ -45,65 +128,80 @@ class FlowLines:
         self._triggers: dict[tuple[int, int], bytes] = {}
         self._packets: dict[tuple[int, ...], str] = {}
 
-    def fine(self, fine: Fine) -> list[bytes]:
-        """Lines of flows that simply worked, each with its newline."""
+    def fine(self, fine: Fine) -> Written:
+        """Lines of flows that simply worked."""
         try:
             return self._fine(fine)
         except UnicodeEncodeError:
-            return [self._line(fine.judgement(place), ()) for place in range(len(fine.flow))]
+            return written(fine.flow, [self._line(fine.judgement(place), ()) for place in range(len(fine.flow))])
 
-    def others(self, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> list[bytes]:
-        """Lines of any flows, each with its newline."""
+    def others(self, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
+        """Lines of any flows."""
+        chosen = np.array([judgement.flow for judgement in judgements], np.int64)
         try:
-            return self._others(judgements, matches)
+            return self._others(chosen, judgements, matches)
         except UnicodeEncodeError:
-            return [self._line(judgement, matches.get(judgement.flow, ())) for judgement in judgements]
+            return written(chosen, [self._line(judgement, matches.get(judgement.flow, ())) for judgement in judgements])
 
     def _line(self, judgement: Judgement, matches: Sequence[Match]) -> bytes:
         return line(flow_record(self._capture, self._flows, judgement, matches)).encode() + b"\n"
 
     def _head(self) -> bytes:
         """The beginning of a line, with places for `_facts`."""
-        begin = _encode({"format": FORMAT, "kind": "flow", "capture": self._capture}).removesuffix("}").replace("%", "%%").encode()
+        begin = _escaped(_encode({"format": FORMAT, "kind": "flow", "capture": self._capture}).removesuffix("}"))
         return begin + (
             b',"flow":%d,"transport":"%b","client":"%b:%d","server":"%b:%d","first_packet":%d,"packets":%d,"start":"%b.%09dZ","start_ns":%d,%b,'
         )
 
-    def _fine(self, fine: Fine) -> list[bytes]:
-        template = self._head() + _said(judged_fine(0, 0, 0)).replace(b"%", b"%%") + b',"matches":[],"observations":%b,"reasons":["%b"]}\n'
-        answers = self._numbers(np.maximum(fine.answer, 0)).tolist()
-        seen = (b'[{"kind":"answer","packets":[%d]}]' % n if answer >= 0 else b"[]" for answer, n in zip(fine.answer.tolist(), answers, strict=True))
-        reasons = (why_fine(kind, number).encode() for kind, number in zip(fine.kind.tolist(), fine.number.tolist(), strict=True))
-        return [template % fields for fields in zip(*self._facts(fine.flow), seen, reasons, strict=True)]
+    def _fine(self, fine: Fine) -> Written:
+        """All that differ only in numbers at once."""
+        begin = self._head() + _escaped(_said(judged_fine(0, 0, 0)).decode()) + b',"matches":[],"observations":'
+        seen = fine.answer >= 0
+        alike = fine.kind * 2 + seen
+        parts = [Written(fine.flow[:0], b"", fine.flow[:0])]
+        for kind in np.unique(alike).tolist():
+            here = np.flatnonzero(alike == kind)
+            pieces = _Pieces()
+            fields = self._facts(fine.flow[here], pieces)
+            observed = b"[]"
+            if kind % 2:
+                observed = b'[{"kind":"answer","packets":[%d]}]'
+                fields.append(self._numbers(fine.answer[here]))
+            before, named, after = why_fine(kind // 2, SOME).partition(str(SOME))
+            if named:
+                fields.append(fine.number[here])
+            reason = _escaped(before) + (b"%d" if named else b"") + _escaped(after)
+            parts.append(_lines(fine.flow[here], begin + observed + b',"reasons":["' + reason + b'"]}\n', fields, pieces))
+        return joined(parts)
 
-    def _others(self, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> list[bytes]:
-        template = self._head() + b'%b,"matches":[%b]}\n'
-        facts = self._facts(np.array([judgement.flow for judgement in judgements], np.int64))
-        ends = (
-            f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{observed}],"reasons":['
-            f'{",".join(map(encode_basestring, judgement.reasons))}'.encode()
+    def _others(self, chosen: Ints, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
+        pieces = _Pieces()
+        ends = [
+            (
+                f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{observed}],"reasons":['
+                f'{",".join(map(encode_basestring, judgement.reasons))}'
+            ).encode()
             for judgement, observed in zip(judgements, self._observed(judgements), strict=True)
-        )  # fmt: skip
-        return [template % fields for fields in zip(*facts, map(_said, judgements), ends, strict=True)]
+        ]
+        fields = [*self._facts(chosen, pieces), pieces.each(map(_said, judgements)), pieces.all(ends)]
+        return _lines(chosen, self._head() + b'%b,"matches":[%b]}\n', fields, pieces)
 
-    def _facts(self, chosen: Ints) -> tuple[Iterable[Any], ...]:
-        """What flows are, in the order of the head."""
+    def _facts(self, chosen: Ints, pieces: _Pieces) -> list[Ints]:
+        """What flows are, in the order of the head; text by the number of its piece."""
         flows = self._flows
         first = flows.start[chosen]
         label = (chosen if flows.numbers is None else flows.numbers[chosen]) + 1
-        clients, servers = flows.client[chosen].tolist(), flows.server[chosen].tolist()
-        hosts = {address: host(flows.packets.addresses[address]).encode() for address in {*clients, *servers}}
         time = flows.packets.time[flows.row[first]]
         second, rest = np.divmod(time, 1_000_000_000)
-        seconds = second.tolist()
-        dates = {moment: iso(moment * 1_000_000_000).removesuffix(".000000000Z").encode() for moment in set(seconds)}
+        transport = np.where(flows.transport[chosen] == 17, *pieces.all([b"quic", b"tcp"]).tolist())
+        client, server = (pieces.of(addresses, lambda a: host(flows.packets.addresses[a])) for addresses in (flows.client[chosen], flows.server[chosen]))
+        date = pieces.of(second, lambda moment: iso(moment * 1_000_000_000).removesuffix(".000000000Z"))
         kinds = flows.trigger_kind[chosen].tolist()
-        return (
-            label.tolist(), [b"quic" if transport == 17 else b"tcp" for transport in flows.transport[chosen].tolist()],
-            map(hosts.__getitem__, clients), flows.client_port[chosen].tolist(), map(hosts.__getitem__, servers), flows.server_port[chosen].tolist(),
-            self._numbers(first).tolist(), (flows.stop[chosen] - first).tolist(), map(dates.__getitem__, seconds), rest.tolist(), time.tolist(),
-            [self._trigger(flows.triggers[f], kind) for f, kind in zip(chosen.tolist(), kinds, strict=True)],
-        )  # fmt: skip
+        asked = pieces.each(self._trigger(flows.triggers[f], kind) for f, kind in zip(chosen.tolist(), kinds, strict=True))
+        return [
+            label, transport, client, flows.client_port[chosen], server, flows.server_port[chosen], self._numbers(first), flows.stop[chosen] - first, date,
+            rest, time, asked,
+        ]  # fmt: skip
 
     def _numbers(self, slots: Ints) -> Ints:
         return self._flows.packets.number[self._flows.row[slots]]

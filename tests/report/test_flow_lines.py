@@ -7,16 +7,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dpiprobe.flow.flows import Flows, Trigger
+from dpiprobe.report import flow_lines, line_loop
 from dpiprobe.report.flow_lines import FlowLines
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.match import ClauseState, Match
 from dpiprobe.verdict.fine import Fine
 from dpiprobe.verdict.model import Judgement, Observation
 from dpiprobe.verdict.records import flow_record
+from dpiprobe.wire.compiled import compiled
 from tests.verdict.innocents import STORIES
 from tests.verdict.scene import Scene
 
@@ -49,6 +52,19 @@ def matches(clauses: Sequence[dict[str, ClauseState]], name: str) -> list[Match]
     return [Match(name, 0, states, (), (), definition) for states in clauses]
 
 
+@pytest.fixture(params=["plain", "loop", "compiled"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without loops, with plain ones, with compiled ones."""
+    loops = {"plain": None, "loop": line_loop, "compiled": compiled(line_loop)}[request.param]
+    if request.param == "compiled" and loops is None:
+        pytest.skip("numba is not installed")
+    monkeypatch.setattr(flow_lines, "at_hand", lambda module: loops)
+
+
+FEW = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)  # numba compiles at the first call
+
+
+@FEW
 @given(text, st.lists(JUDGEMENTS, max_size=5), st.lists(st.dictionaries(text, STATES, max_size=3), max_size=2), text, st.data())
 def test_any_flow(capture: str, judgements: list[Judgement], clauses: list[dict[str, ClauseState]], name: str, data: st.DataObject) -> None:
     triggers = FLOWS.triggers
@@ -57,16 +73,18 @@ def test_any_flow(capture: str, judgements: list[Judgement], clauses: list[dict[
     found = {judgement.flow: matches(clauses, name) for judgement in judgements[:2]}
     try:
         expected = [line(flow_record(capture, FLOWS, j, found.get(j.flow, []))) for j in judgements]
-        assert [made.decode() for made in FlowLines(capture, FLOWS).others(judgements, found)] == [one + "\n" for one in expected]
+        assert [made.decode() for made in FlowLines(capture, FLOWS).others(judgements, found).lines()] == [one + "\n" for one in expected]
     finally:
         FLOWS.triggers, FLOWS.numbers = triggers, None
 
 
+@FEW
 @given(text, st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1 << 40), st.integers(-1, len(FLOWS.row) - 1)), max_size=len(FLOWS)))
 def test_flows_that_worked(capture: str, facts: list[tuple[int, int, int]]) -> None:
     fine = Fine(np.arange(len(facts)), *(np.array([fact[i] for fact in facts], np.int64) for i in range(3)))
     expected = [line(flow_record(capture, FLOWS, fine.judgement(f), [])) for f in range(len(facts))]
-    assert [made.decode() for made in FlowLines(capture, FLOWS).fine(fine)] == [one + "\n" for one in expected]
+    made = FlowLines(capture, FLOWS).fine(fine)
+    assert [text.decode() for _, text in sorted(zip(made.flow.tolist(), made.lines(), strict=True))] == [one + "\n" for one in expected]
 
 
 def test_flows_of_many_kinds() -> None:
@@ -75,7 +93,7 @@ def test_flows_of_many_kinds() -> None:
         story(scene, 0)
         found = scene.explain()
         write = FlowLines("x", found.flows)
-        made = dict(zip(found.judgements.fine.flow.tolist(), write.fine(found.judgements.fine), strict=True))
-        made |= {j.flow: text for j, text in zip(found.judgements.others, write.others(found.judgements.others, found.matches), strict=True)}
+        pieces = write.fine(found.judgements.fine), write.others(found.judgements.others, found.matches)
+        made = {flow: text for piece in pieces for flow, text in zip(piece.flow.tolist(), piece.lines(), strict=True)}
         expected = [line(flow_record("x", found.flows, j, found.matches.get(j.flow, []))).encode() + b"\n" for j in found.judgements]
         assert [made[f] for f in range(len(found.flows))] == expected
