@@ -95,16 +95,18 @@ def homes_of(known: Conversations, client_low: Bools) -> dict[int, int]:
     candidates = np.flatnonzero(lone)
     if not len(candidates):
         return {}
-    target = np.where(known.from_low > 0, known.high_key, known.low_key)
-    source = np.where(known.from_low > 0, known.low_key, known.high_key)
-    client = np.where(client_low, known.low_key, known.high_key)
-    server = np.where(client_low, known.high_key, known.low_key)
+    lower = known.from_low[candidates] > 0
+    target = np.where(lower, known.high_key[candidates], known.low_key[candidates])
+    source = np.where(lower, known.low_key[candidates], known.high_key[candidates])
+    aimed = np.isin(np.where(client_low, known.low_key, known.high_key), target)
+    aimed &= (known.transport == TCP) & ~lone
     at_home: dict[tuple[int, int], list[int]] = {}
-    for f in np.flatnonzero((known.transport == TCP) & ~lone & np.isin(client, target[candidates])).tolist():
-        at_home.setdefault((int(client[f]), int(server[f]) % PORTS), []).append(f)
+    for f in np.flatnonzero(aimed).tolist():
+        client, server = (known.low_key[f], known.high_key[f]) if client_low[f] else (known.high_key[f], known.low_key[f])
+        at_home.setdefault((int(client), int(server) % PORTS), []).append(f)
     homes: dict[int, int] = {}
-    for c in candidates.tolist():
-        possible = at_home.get((int(target[c]), int(source[c]) % PORTS), [])
+    for c, aim, origin in zip(candidates.tolist(), target.tolist(), source.tolist(), strict=True):
+        possible = at_home.get((aim, origin % PORTS), [])
         for f in islice(reversed(possible), STRAY_HOMES):
             if known.begin[f] <= known.begin[c] <= known.end[f] + STRAY_WINDOW:
                 homes[c] = f

@@ -25,6 +25,8 @@ Bools = npt.NDArray[np.bool_]
 
 IN_THE_MAKING = 1024
 """Hellos of several segments that are put together at a time; who comes in between is read later. Policy."""
+FLOWS = 1 << 20
+"""Flows that the table has room for from the start. Memory that nobody has written to costs nothing; to grow costs the table's size once more."""
 CONVERSATIONS = 1 << 14
 """Conversations whose packets find their flow by one look, as long as no other takes their place: half a megabyte, which a core's cache holds."""
 STRINGS = 64 << 20
@@ -56,7 +58,7 @@ class Directory:
     def slim(self) -> None:
         """Let go of what only joining asked, and with it of the table itself; keys and transport stay."""
         known, none = self.conversations, np.empty(0, np.int64)
-        self.conversations = Conversations(known.transport.astype(np.int8), known.low_key, known.high_key, none, none, none, none, none, none)
+        self.conversations = Conversations(known.transport, known.low_key, known.high_key, none, none, none, none, none, none)
 
 
 @dataclass(slots=True)
@@ -79,7 +81,7 @@ class FlowTable:
         self._buckets = buckets
         self._words = np.zeros(1 << 14, np.int64)
         self._places = np.full(1 << 13, -1, np.int64)
-        self._flows = np.zeros(1 << 16, np.int64)
+        self._flows = np.zeros(FLOWS * table_loop.COLUMNS, np.int64)
         self._index = np.full(1 << 13, -1, np.int64)
         self.totals = np.array([0, 0, -(1 << 62), *[0] * (skim_loop.TOTALS - 3)], np.int64)
         self._strings = np.zeros(1 << 16, np.uint8)
@@ -164,22 +166,22 @@ class FlowTable:
         count = int(self.totals[1])
         flows = self._flows[: count * table_loop.COLUMNS].reshape(-1, table_loop.COLUMNS)
         ends, ports, sides = flows[:, table_loop.ENDS], flows[:, table_loop.PORTS], flows[:, table_loop.SIDES]
-        transport = ports >> 32
+        transport: Any = (ports >> 32).astype(np.int8)
         counts = flows[:, table_loop.COUNTS]
         known = Conversations(
             transport=transport, low_key=(ends >> 31) * PORTS + ((ports >> 16) & 0xFFFF), high_key=(ends & 0x7FFFFFFF) * PORTS + (ports & 0xFFFF),
-            first=flows[:, table_loop.FIRST], begin=flows[:, table_loop.BEGIN], end=flows[:, table_loop.END], packets=counts >> 31,
-            resets=flows[:, table_loop.RESETS], from_low=counts & table_loop.HALF,
+            first=flows[:, table_loop.FIRST], begin=flows[:, table_loop.BEGIN], end=flows[:, table_loop.END],
+            packets=(counts >> 31).astype(np.int32), resets=flows[:, table_loop.RESETS], from_low=(counts & table_loop.HALF).astype(np.int32),
         )  # fmt: skip
         alive = (transport == TCP) | ((sides & table_loop.QUIC) != 0)
         client_low, basis = _orient(known, sides)
-        flow = np.where(alive, np.arange(count), -1)
+        flow = np.where(alive, np.arange(count, dtype=np.int32), np.int32(-1))
         for stray, home in homes_of(known, client_low).items():
             flow[stray] = home
-        own = flow == np.arange(count)
-        number = np.where(own, np.cumsum(own) - 1, -1)
-        bucket = self._bucket_of(np.where(client_low, known.low_key, known.high_key) // PORTS)
-        bucket = np.where(flow >= 0, bucket[np.maximum(flow, 0)], -1)
+        own = flow == np.arange(count, dtype=np.int32)
+        number = np.where(own, np.cumsum(own, dtype=np.int32) - np.int32(1), np.int32(-1))
+        bucket = self._bucket_of(known, client_low)
+        bucket = np.where(flow >= 0, bucket[np.maximum(flow, 0)], np.int16(-1))
         told = (flows[:, table_loop.HELLO] > 0) & (client_low == ((sides & table_loop.CLIENT_LOW) != 0)) & (basis == BY_SYN)
         strings = [self._strings[a : a + n].tobytes() for a, n in self._spans[: 2 * int(self.totals[skim_loop.STRINGS])].reshape(-1, 2).tolist()]
         hellos = Hellos(
@@ -189,14 +191,15 @@ class FlowTable:
         laid = (sides >> table_loop.BUCKET).astype(np.int16)
         self._flows = np.empty(0, np.int64)
         return Directory(
-            known, flow.astype(np.int32), number.astype(np.int32), int(own.sum()), client_low, basis.astype(np.int8), bucket.astype(np.int16), laid,
-            hellos,
+            known, flow, number, int(own.sum()), client_low, basis, bucket, laid, hellos,
         )  # fmt: skip
 
-    def _bucket_of(self, client: Ints) -> Ints:
+    def _bucket_of(self, known: Conversations, client_low: Bools) -> npt.NDArray[np.int16]:
         words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)
         first, second = (np.asarray(_scatter(words[:, a], words[:, b])) for a, b in ((1, 2), (3, 4)))
-        return np.asarray((_scatter(first, second) % self._buckets)[client], np.int64)
+        client = np.where(client_low, known.low_key, known.high_key)
+        client //= PORTS
+        return np.asarray((_scatter(first, second) % self._buckets).astype(np.int16)[client], np.int16)
 
 
 def _scatter(a: Ints, b: Ints) -> Ints:
@@ -206,11 +209,10 @@ def _scatter(a: Ints, b: Ints) -> Ints:
     return np.asarray((value ^ (value >> 13)) & table_loop.MASK, np.int64)
 
 
-def _orient(known: Conversations, sides: Ints) -> tuple[Bools, Ints]:
+def _orient(known: Conversations, sides: Ints) -> tuple[Bools, npt.NDArray[np.int8]]:
     """As `orient.orient`."""
-    client_low = np.zeros(len(sides), bool)
-    basis = np.full(len(sides), BY_PORT, np.int64)
-    low_port, high_port = known.low_key % PORTS, known.high_key % PORTS
+    basis = np.full(len(sides), BY_PORT, np.int8)
+    low_port, high_port = (known.low_key % PORTS).astype(np.uint16), (known.high_key % PORTS).astype(np.uint16)
     client_low = np.where(low_port == high_port, (sides & table_loop.FIRST_LOW) != 0, low_port > high_port)
     for has, which, inverse, word in (
         (table_loop.HAS_SPEECH, table_loop.SPEECH_IS_LOW, False, BY_HELLO),
@@ -219,8 +221,8 @@ def _orient(known: Conversations, sides: Ints) -> tuple[Bools, Ints]:
     ):
         told = (sides & has) != 0
         client_low = np.where(told, ((sides & which) != 0) != inverse, client_low)
-        basis = np.where(told, word, basis)
-    return np.asarray(client_low, np.bool_), np.asarray(basis, np.int64)
+        basis[told] = word
+    return np.asarray(client_low, np.bool_), basis
 
 
 def _longer(array: npt.NDArray[Any], least: int) -> npt.NDArray[Any]:
