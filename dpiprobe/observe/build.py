@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Observed:
     """The suspect table of a batch (see `table.SuspectTable`), with the flows and facts behind it."""
 
-    def __init__(self, flows: Flows, facts: FlowFacts, suspects: Suspects, reaches_server: Bools) -> None:
+    def __init__(self, flows: Flows, facts: FlowFacts, suspects: Suspects, reaches_server: Bools, samples: Ints) -> None:
         self.flows = flows
         self.facts = facts
         self.suspects = suspects
@@ -44,6 +44,8 @@ class Observed:
         self.trigger_kind: Ints = flows.trigger_kind
         self.reaches_server = reaches_server
         self.server_rtt: Ints = suspects.server_rtt
+        self.server_samples = samples
+        """How many round trips stand behind each flow's `server_rtt`."""
         self._columns: dict[str, Values] = {}
         self._flow_columns: dict[str, Values] = {}
         self._kept: dict[Hashable, Any] = {}
@@ -108,7 +110,8 @@ def observe(flows: Flows) -> Observed:
     overlapping = conflicting(flows)
     loops = at_hand(suspect_loop)
     found, facts, reaches = by_flow(loops, flows, overlapping) if loops is not None else all_at_once(flows, overlapping)
-    return Observed(flows, facts, Suspects(flows, *found, overlapping, server_round_trips(flows)[0]), reaches)
+    rtt, samples = server_round_trips(flows)
+    return Observed(flows, facts, Suspects(flows, *found, overlapping, rtt), reaches, samples)
 
 
 Found = tuple[tuple[Ints, Ints, Ints, Ints, Bools], FlowFacts, Bools]

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
-from dpiprobe.observe.build import Observed, server_round_trips
+from dpiprobe.observe.build import Observed
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.blame import Blame
@@ -72,7 +72,7 @@ class Judge:
         self.matches: dict[int, list[Match]] = defaultdict(list)
         for match in matches:
             self.matches[match.flow].append(match)
-        self.samples = server_round_trips(observed.flows)[1]
+        self.samples = observed.server_samples
         self.columns = columns_of(observed)
         self.view = views or Views(observed)
         self.kinds: list[int] = observed.flows.trigger_kind.tolist()
