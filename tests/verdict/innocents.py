@@ -651,8 +651,9 @@ def hello_after_starttls(scene: Scene, at: float, **settings: Any) -> None:
 
 @innocent
 def greeting_crosses_the_hello(scene: Scene, at: float, **settings: Any) -> None:
-    talk = scene.talk("odd.example", at, **settings).handshake().wait(45).own("PA", hello_bytes("odd.example"))
-    talk.wait(6).them("PA", b"220 ftp ready\r\n", ack=talk.us.next - len(hello_bytes("odd.example"))).own("A").wait(44).them("RA")
+    talk = scene.talk("odd.example", at, **settings).handshake()
+    talk.wait(0.9 * talk.rtt).own("PA", hello_bytes("odd.example")).wait(0.12 * talk.rtt)
+    talk.them("PA", b"220 ftp ready\r\n", ack=talk.us.next - len(hello_bytes("odd.example"))).own("A").wait(0.88 * talk.rtt).them("RA")
 
 
 @innocent
