@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import TRIGGER_WORDS, Flows, Trigger
+from dpiprobe.flow.flows import TRIGGER_WORDS, Flows
 from dpiprobe.report import line_loop
 from dpiprobe.report.jsonl import line
 from dpiprobe.signature.match import Match
@@ -125,7 +125,6 @@ class FlowLines:
     def __init__(self, capture: str, flows: Flows) -> None:
         self._capture = capture
         self._flows = flows
-        self._triggers: dict[tuple[int, int], bytes] = {}
         self._packets: dict[tuple[int, ...], str] = {}
 
     def fine(self, fine: Fine) -> Written:
@@ -196,24 +195,27 @@ class FlowLines:
         transport = np.where(flows.transport[chosen] == 17, *pieces.all([b"quic", b"tcp"]).tolist())
         client, server = (pieces.of(addresses, lambda a: host(flows.packets.addresses[a])) for addresses in (flows.client[chosen], flows.server[chosen]))
         date = pieces.of(second, lambda moment: iso(moment * 1_000_000_000).removesuffix(".000000000Z"))
-        kinds = flows.trigger_kind[chosen].tolist()
-        asked = pieces.each(self._trigger(flows.triggers[f], kind) for f, kind in zip(chosen.tolist(), kinds, strict=True))
         return [
             label, transport, client, flows.client_port[chosen], server, flows.server_port[chosen], self._numbers(first), flows.stop[chosen] - first, date,
-            rest, time, asked,
+            rest, time, self._asked(chosen, pieces),
         ]  # fmt: skip
 
     def _numbers(self, slots: Ints) -> Ints:
         return self._flows.packets.number[self._flows.row[slots]]
 
-    def _trigger(self, trigger: Trigger | None, kind: int) -> bytes:
-        """What a flow asked for; flows that asked alike often share one object."""
-        key = (id(trigger), kind)
-        text = self._triggers.get(key)
-        if text is None:
-            asked = (trigger.server_name, tuple(trigger.alpn) if trigger.alpn is not None else None, trigger.ja4, trigger.ech) if trigger else (None,) * 4
-            text = self._triggers[key] = _asked(TRIGGER_WORDS[kind], *asked)
-        return text
+    def _asked(self, chosen: Ints, pieces: _Pieces) -> Ints:
+        """What flows asked for; those that asked alike often share one object."""
+        triggers, first = self._flows.triggers, len(pieces.texts)
+        known: dict[tuple[int, int], int] = {}
+        numbers = []
+        for f, kind in zip(chosen.tolist(), self._flows.trigger_kind[chosen].tolist(), strict=True):
+            trigger = triggers[f]
+            number = known.setdefault((id(trigger), kind), len(known))
+            if first + number == len(pieces.texts):
+                asked = (trigger.server_name, tuple(trigger.alpn) if trigger.alpn is not None else None, trigger.ja4, trigger.ech) if trigger else (None,) * 4
+                pieces.texts.append(_asked(TRIGGER_WORDS[kind], *asked))
+            numbers.append(first + number)
+        return np.array(numbers, np.int64)
 
     def _observed(self, judgements: Sequence[Judgement]) -> Iterable[str]:
         """What was observed of each; the numbers of all packets are looked up at once."""

@@ -31,6 +31,8 @@ def endpoint(address: bytes, port: int) -> str:
 @lru_cache(maxsize=4096)
 def host(address: bytes) -> str:
     """An address as it stands before a port; a capture has few, and each in many flows."""
+    if len(address) == 4:
+        return "%d.%d.%d.%d" % tuple(address)  # noqa: UP031 - ten times as fast as the module, and a part has hundreds
     text = str(ipaddress.ip_address(address))
     return f"[{text}]" if len(address) == 16 else text
 
