@@ -22,7 +22,7 @@ QUARTER = 0.25
 class Session:
     """One run of the benchmark. `figures` grows part by part."""
 
-    PARTS = ("table", "small", "all", "length", "signatures", "stages", "many", "hellos")
+    PARTS = ("table", "tenth", "small", "all", "length", "signatures", "stages", "many", "hellos")
 
     def __init__(self, folder: Path, sizes: Sizes, lacking: list[Program]) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Session:
         """Measure one part. Raises KeyError where there is none of that name."""
         print(f"bench: {part} ...", file=sys.stderr, flush=True)
         parts: dict[str, Callable[[], Any]] = {
-            "table": self._table, "small": self._small, "all": self._all, "length": self._length, "signatures": self._signatures,
+            "table": self._table, "tenth": self._tenth, "small": self._small, "all": self._all, "length": self._length, "signatures": self._signatures,
             "stages": self._stages, "many": self._many, "hellos": self._hellos,
         }
         self.figures[part] = parts[part]()
@@ -55,7 +55,11 @@ class Session:
 
     def _table(self) -> dict[str, Any]:
         path = self._capture("big", self.sizes.big)
-        return self._beside(path, {"dpiprobe analyze --json": analyze(path, "--json"), "dpiprobe analyze": analyze(path)})
+        return self._beside(path, {"dpiprobe analyze": analyze(path), "dpiprobe analyze --json": analyze(path, "--json")})
+
+    def _tenth(self) -> dict[str, Any]:
+        path = self._capture("big, a tenth interfered", self.sizes.big, 0.1)
+        return self._beside(path, {"dpiprobe analyze": analyze(path)}, names=("cat", "ndpiReader -q", "tshark -T fields"))
 
     def _small(self) -> dict[str, Any]:
         path = self._capture("small", SMALL_FLOWS)
@@ -69,7 +73,6 @@ class Session:
         """A tenth, once, and four times as many packets; the last is deleted at once, since it is large."""
         captures = {"0.1x": self._capture("tenth", self.sizes.big // 10), "1x": self._capture("big", self.sizes.big)}
         captures["4x"] = self._capture("four", self.sizes.big * 4)
-        captures["1x, a tenth interfered"] = self._capture("big, a tenth interfered", self.sizes.big, 0.1)
         found = rows(in_turn({name: analyze(path, "--json") for name, path in captures.items()}, self.sizes.rounds, list(captures.values())), "1x")
         self._made.pop("four").unlink()
         return found
@@ -85,7 +88,7 @@ class Session:
         return rows(in_turn(commands, self.sizes.rounds, [path]), "10 signatures")
 
     def _stages(self) -> dict[str, Any]:
-        path = self._capture("tenth", self.sizes.big // 10)
+        path = self._capture("big", self.sizes.big)
         runs = []
         for _ in range(self.sizes.rounds + 1):
             done = subprocess.run([sys.executable, "-m", "tests.bench.stages", str(path)], check=True, capture_output=True)
