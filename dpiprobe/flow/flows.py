@@ -122,9 +122,19 @@ class Flows:
     triggers: list[Trigger | None] = field(default_factory=list)
     numbers: Ints | None = None
     watched_until: int | None = None
+    _requests: tuple[list[Trigger | None], Ints] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def requests(self) -> tuple[list[Trigger | None], Ints]:
+        """The triggers as objects, each once, and which of them is each flow's: flows of a part share those that are equal."""
+        if self._requests is None:
+            ids = list(map(id, self.triggers))
+            known = dict(zip(ids, self.triggers, strict=True))
+            place = dict(zip(known, range(len(known)), strict=True))
+            self._requests = list(known.values()), np.fromiter(map(place.__getitem__, ids), np.int64, len(ids))
+        return self._requests
 
     def slots(self, flow: int) -> range:
         """Slot indices of one flow."""

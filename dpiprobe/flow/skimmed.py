@@ -32,15 +32,19 @@ class Hellos:
 
     def triggers(self, flows: Ints) -> list[Trigger | None]:
         """The triggers of these flows, None where a flow's hello has to be read yet. Equal hellos share one, which nobody changes."""
-        out: list[Trigger | None] = []
         made = self._made
         if len(made) > MOST:
             made.clear()
-        for key in zip(self.essence[flows].tolist(), self.name[flows].tolist(), self.length[flows].tolist(), strict=True):
+        essence, name, length = self.essence[flows], self.name[flows], self.length[flows]
+        pair = np.unique(essence.astype(np.int64) << 32 | name, return_inverse=True)[1]
+        _, first, which = np.unique(pair << 32 | length, return_index=True, return_inverse=True)
+        each = np.empty(len(first), np.object_)
+        for i, key in enumerate(zip(essence[first].tolist(), name[first].tolist(), length[first].tolist(), strict=True)):
             trigger = made.get(key)
             if trigger is None and key[0] >= 0:
                 trigger = made[key] = self._make(*key)
-            out.append(trigger)
+            each[i] = trigger
+        out: list[Trigger | None] = each[which].tolist()
         return out
 
     def _make(self, essence: int, name: int, length: int) -> Trigger:

@@ -186,17 +186,16 @@ NOTHING = (None, "")
 
 def named(facts: FlowFacts) -> Values:
     flows = facts.flows
-    names = [t is not None and t.server_name not in NOTHING for t in flows.triggers]
-    return Values(np.array(names, np.bool_), _whole(flows, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL)))
+    triggers, of = flows.requests()
+    names = np.array([t is not None and t.server_name not in NOTHING for t in triggers], np.bool_)
+    return Values(names[of], _whole(flows, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL)))
 
 
 def encrypted_name(facts: FlowFacts) -> Values:
     flows = facts.flows
-    words = np.zeros(len(flows), np.int64)
-    hidden = [(f, t.ech) for f, t in enumerate(flows.triggers) if t is not None and t.ech is not None]
-    for f, ech in hidden:
-        words[f] = {"ech": 1, "esni": 2}.get(ech, 0)
-    return Values(words, _whole(flows, (CLIENT_HELLO, QUIC_INITIAL)))
+    triggers, of = flows.requests()
+    words = np.array([{"ech": 1, "esni": 2}.get(t.ech or "", 0) if t is not None else 0 for t in triggers], np.int64)
+    return Values(words[of], _whole(flows, (CLIENT_HELLO, QUIC_INITIAL)))
 
 
 def _whole(flows: Flows, kinds: tuple[int, ...]) -> Bools:
@@ -204,7 +203,8 @@ def _whole(flows: Flows, kinds: tuple[int, ...]) -> Bools:
     of_kind = np.zeros(len(flows), np.bool_)
     for kind in kinds:
         of_kind |= flows.trigger_kind == kind
-    return of_kind & np.array([t is not None and t.complete for t in flows.triggers], np.bool_)
+    triggers, of = flows.requests()
+    return of_kind & np.array([t is not None and t.complete for t in triggers], np.bool_)[of]
 
 
 FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {

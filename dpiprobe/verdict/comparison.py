@@ -24,9 +24,10 @@ from dpiprobe.signature.second_pass import Context
 from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.certificates import compare_issuers, may_show
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.control import STATES, Controls
 from dpiprobe.verdict.grouping import name_of
 from dpiprobe.verdict.model import Outcome
+from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.vantage import vantage
 
 Bools = npt.NDArray[np.bool_]
@@ -58,11 +59,11 @@ def screen(observed: Observed, controls: Controls) -> Screen:
         asked = [clause for clause in signature.expect if isinstance(clause, Control | Compare)]
         if not asked:
             return None
-        states = controls.states[waiting]
+        states = controls.state_numbers[waiting]
         mask = np.ones(len(waiting), np.bool_)
         for clause in asked:
             words = clause.states if isinstance(clause, Control) else ("completes",)
-            mask &= np.isin(states, words)
+            mask &= np.isin(np.arange(len(STATES)), [STATES.index(word) for word in words])[states]
             if isinstance(clause, Control):
                 for predicate in clause.predicates:
                     mask &= _within_reach(observed, controls, predicate)[waiting]
@@ -129,7 +130,7 @@ def context_of(
     values = {name: _controls_values(observed, controls, name, sorted(waiting)) for name, waiting in asked.items() if name in FLOW_FEATURES}
     return Context(
         control=Each(count, controls.state),
-        outcome=[o.word for o in outcomes],
+        outcome=in_columns(outcomes).words,
         client=flows.client,
         server=flows.server,
         port=flows.server_port,

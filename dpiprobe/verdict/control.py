@@ -21,6 +21,7 @@ from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, Flows
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.grouping import Grouping, Groups, grouping_of, groups_of, name_of
 from dpiprobe.verdict.model import Outcome
+from dpiprobe.verdict.outcomes import in_columns
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -162,13 +163,13 @@ class Serving(Sequence[Peers]):
         return Peers(self._pools[number], begin, begin + int(self._own[group]))
 
 
-STATES = np.array(("absent", "completes", "fails"), np.str_)
+STATES = ("absent", "completes", "fails")
 
 
 class Controls:
     """Per flow: its control flows that worked and that failed; `designated`: names fixed by plan or caller ('' as none).
 
-    named: flows by client, server, port, kind of trigger and name · states: of each flow, completes, fails or absent
+    named: flows by client, server, port, kind of trigger and name · state_numbers: of each flow, which of `STATES`
     """
 
     def __init__(self, grouping: Grouping, named: Groups, worked: Serving, failed: Serving, designated: bool, names: frozenset[str]) -> None:
@@ -176,15 +177,15 @@ class Controls:
         self.named = named
         self.worked, self.failed = worked, failed
         self.designated, self.names = designated, names
-        self.states = STATES[np.where(worked.served > 0, 1, np.where(failed.served > 0, 2, 0))[named.of]]
-        self._words: list[str] = self.states.tolist()
+        self.state_numbers: Ints = np.where(worked.served > 0, 1, np.where(failed.served > 0, 2, 0))[named.of]
+        self._numbers: list[int] = self.state_numbers.tolist()
 
     def state(self, flow: int) -> str:
         """completes, fails or absent."""
-        return self._words[flow]
+        return STATES[self._numbers[flow]]
 
 
-NOT_A_FAILURE = frozenset({"worked", "aborted", "unseen"})
+NOT_A_FAILURE = ("worked", "aborted", "unseen")
 """Outcomes that are none, or say nothing about whether a name works."""
 
 
@@ -205,9 +206,8 @@ def choose_controls(
         control = np.array([_is_control(flows, f, roles, fixed) for f in range(len(flows))], np.bool_)
         without |= control[named.first]
         useful &= control
-    words = [outcome.word for outcome in outcomes]
-    works = np.array([word == "worked" for word in words], np.bool_)
-    fails = np.array([word not in NOT_A_FAILURE for word in words], np.bool_)
+    ended = in_columns(outcomes)
+    works, fails = ended.are("worked"), ~ended.are(*NOT_A_FAILURE)
     order = np.lexsort((named.of, pools.of))
     worked, failed = (Serving(pools, named, order, useful & good_for, without) for good_for in (works, fails))
     return Controls(grouping, named, worked, failed, designated, fixed)

@@ -21,6 +21,7 @@ from dpiprobe.verdict.contents import content_technique
 from dpiprobe.verdict.control import Controls
 from dpiprobe.verdict.evidence import echoes, ms, no_socket_reset, stack_would_choose, trigger_word
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
+from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView
 
@@ -94,8 +95,9 @@ class Excuses:
     @cached_property
     def _marks(self) -> Marks:
         """Of the resets that ended flows."""
-        ended = np.array([(f, outcome.slot) for f, outcome in enumerate(self.outcomes) if outcome.word == "reset"], np.int64)
-        return Marks(self.observed, ended[:, 0], ended[:, 1], self.view)
+        ended = in_columns(self.outcomes)
+        flows = np.flatnonzero(ended.are("reset"))
+        return Marks(self.observed, flows, ended.slot[flows], self.view)
 
     def _closed(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
         word, slot = judgement.outcome, self.outcomes[view.f].slot

@@ -12,6 +12,7 @@ from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Judgement, Observation, Outcome
+from dpiprobe.verdict.outcomes import in_columns
 
 Ints = npt.NDArray[np.int64]
 
@@ -51,12 +52,11 @@ def judged_fine(flow: int, kind: int, number: int, observations: Sequence[Observ
 def fine(observed: Observed, outcomes: Sequence[Outcome], apart: Collection[int]) -> Fine:
     """Every flow that worked and of which there is no more to say; `apart`: flows that something else is known of."""
     flows, columns = observed.flows, columns_of(observed)
-    worked = np.array([outcome.word == "worked" for outcome in outcomes], np.bool_)
-    plain = worked & ~columns.has_server_resets & ~columns.has_errors & ~columns.has_strays & (flows.answer >= 0)
+    ended = in_columns(outcomes)
+    plain = ended.are("worked") & ~columns.has_server_resets & ~columns.has_errors & ~columns.has_strays & (flows.answer >= 0)
     plain[list(apart)] = False
     chosen = np.flatnonzero(plain)
-    slots = np.array([outcomes[f].slot for f in chosen.tolist()], np.int64)
     suspected = np.zeros(len(flows), np.bool_)
     suspected[observed.flow] = True
     answer = np.where(suspected[chosen], flows.answer[chosen], -1)
-    return Fine(chosen, flows.trigger_kind[chosen], flows.packets.number[flows.row[slots]], answer)
+    return Fine(chosen, flows.trigger_kind[chosen], flows.packets.number[flows.row[ended.slot[chosen]]], answer)

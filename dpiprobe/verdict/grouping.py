@@ -77,7 +77,9 @@ class Grouping:
 
     @cached_property
     def _named(self) -> tuple[list[str | None], Ints]:
-        return numbered([trigger.server_name if trigger is not None else None for trigger in self._flows.triggers])
+        triggers, of = self._flows.requests()
+        texts, name = numbered([trigger.server_name if trigger is not None else None for trigger in triggers])
+        return texts, name[of]
 
     @property
     def texts(self) -> list[str | None]:

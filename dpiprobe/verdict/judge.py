@@ -32,6 +32,7 @@ from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.luck import allow_for_losses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
 from dpiprobe.verdict.observations import Observations
+from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
 from dpiprobe.verdict.silence import Silence, dropped_hellos, stalls
@@ -66,7 +67,7 @@ class Judge:
         self.expected = expected
         self.certificates: dict[int, list[Evidence]] = {}
         self.observed = observed
-        self.outcomes = list(outcomes)
+        self.outcomes = in_columns(outcomes).copy()
         self.controls = controls
         self.ends = ends or {}
         self.matches: dict[int, list[Match]] = defaultdict(list)
@@ -95,7 +96,7 @@ class Judge:
             for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
                 findings[f].append(evidence)
                 self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
-        quiet = [f for f, outcome in enumerate(self.outcomes) if outcome.word in ("silent", "stalled", "unreachable")]
+        quiet = self.outcomes.having("silent", "stalled", "unreachable")
         asked_for = grouping.names.members_with(quiet)
         for f, silence in self._interrupted(quiet).items():
             if silence.evidence:
@@ -142,7 +143,7 @@ class Judge:
     def _found(self) -> list[list[Evidence]]:
         """What speaks in each flow alone, and in the captures of both ends."""
         findings: list[list[Evidence]] = [[] for _ in self.outcomes]
-        self.view.expect(f for f, outcome in enumerate(self.outcomes) if outcome.word != "worked")
+        self.view.expect(np.flatnonzero(~self.outcomes.are("worked")).tolist())
         for f, found in findings_of(self.observed, self.samples, self.view, self._sheds_timestamps).items():
             findings[f] = found
         for f, matches in self.matches.items():
@@ -166,7 +167,7 @@ class Judge:
     def _places(self, groups: Groups, findings: Sequence[list[Evidence]]) -> dict[int, Place]:
         """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""
         starts, flows = self.columns.first_time.tolist(), self.observed.flows
-        asking = {f for f, outcome in enumerate(self.outcomes) if outcome.word in ("unanswered", "refused")}
+        asking = {*self.outcomes.having("unanswered", "refused")}
         asking.update(f for f, found in enumerate(findings) if found and any(e.repeatable and not e.sufficient for e in found))
         places: dict[int, Place] = {}
         for members in groups.members_with(asking):
@@ -244,7 +245,7 @@ class Judge:
 
     def _certificates(self) -> dict[int, list[Evidence]]:
         """Of each flow that worked, its certificate against the expected one, where there is something to compare."""
-        worked = [f for f, outcome in enumerate(self.outcomes) if outcome.word == "worked"]
+        worked = self.outcomes.having("worked")
         served = {f for f, ends in self.ends.items() if ends.partner >= 0}
         return {f: found for f in worked if (found := against_expected(self.observed, f, self.expected, served=f in served))}
 

@@ -18,6 +18,7 @@ from dpiprobe.tls.record import ALERT, HANDSHAKE, SERVER_HELLO
 from dpiprobe.verdict.columns import Columns, columns_of
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.outcome import PATIENCE, UNACKED_COPIES, outcome_of
+from dpiprobe.verdict.outcomes import NUMBER, Outcomes
 from dpiprobe.verdict.view import Views
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP
 
@@ -25,15 +26,19 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 
-def outcomes_of(observed: Observed, views: Views) -> list[Outcome]:
+def outcomes_of(observed: Observed, views: Views) -> Outcomes:
     """The outcome of every flow."""
-    out: list[Outcome | None] = [None] * len(observed.flows)
+    count = len(observed.flows)
+    made: list[Outcome | None] = [None] * count
+    out = Outcomes(np.full(count, -1, np.int8), np.full(count, -1, np.int64), made)
     for word, (decided, slot) in _certain(columns_of(observed)).items():
         flows = np.flatnonzero(decided)
-        for f, s in zip(flows.tolist(), slot[flows].tolist(), strict=True):
-            out[f] = Outcome(word, s)
-    views.expect(f for f, outcome in enumerate(out) if outcome is None)
-    return [outcome_of(views(f)) if outcome is None else outcome for f, outcome in enumerate(out)]
+        out.code[flows], out.slot[flows] = NUMBER[word], slot[flows]
+    rest: list[int] = np.flatnonzero(out.code < 0).tolist()
+    views.expect(rest)
+    for f in rest:
+        out[f] = outcome_of(views(f))
+    return out
 
 
 def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:

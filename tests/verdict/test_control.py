@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpiprobe.explain import Explanation
-from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, NO_TRIGGER, OTHER_DATA, Trigger
-from dpiprobe.verdict.control import choose_controls
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, NO_TRIGGER, OTHER_DATA, Flows, Trigger
+from dpiprobe.verdict.control import STATES, choose_controls
 from dpiprobe.verdict.fine import Fine
 from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.model import Judgement, Outcome
@@ -88,6 +88,9 @@ def table(rows: Sequence[Row]) -> Any:
         def __len__(self) -> int:
             return len(rows)
 
+        _requests: Any = None
+        requests = Flows.requests
+
     kept: dict[str, Any] = {}
     observed = SimpleNamespace(flows=Batch(**numbers, triggers=triggers, packets=packets, numbers=None, label=lambda f: f + 1))
     observed.once = lambda key, work: kept.setdefault(key, None) or kept.update({key: work(observed)}) or kept[key]
@@ -123,7 +126,7 @@ def test_controls_of_any_flows(rows: list[Row], fixed: tuple[str, ...], roles: b
     expected = plainly(rows, fixed, bool(fixed) or any(given_roles))
     assert [(list(w), list(f)) for w, f in zip(controls.worked, controls.failed, strict=True)] == expected
     assert [controls.state(f) for f in range(len(rows))] == ["completes" if w else "fails" if f else "absent" for w, f in expected]
-    assert controls.states.tolist() == [controls.state(f) for f in range(len(rows))]
+    assert [STATES[n] for n in controls.state_numbers.tolist()] == [controls.state(f) for f in range(len(rows))]
 
 
 @given(ROWS, st.dictionaries(st.integers(0, 39), NAMES.filter(bool)))

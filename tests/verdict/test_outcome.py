@@ -108,7 +108,7 @@ def test_what_columns_alone_tell_is_what_a_closer_look_gives() -> None:
     observed = observe(settle(scene.capture().packets))
     views = Views(observed)
     alone = [outcome_of(views(f)) for f in range(len(observed.flows))]
-    assert outcomes_of(observed, views) == alone
+    assert list(outcomes_of(observed, views)) == alone
     decided = [decided for decided, _ in plain_outcomes._certain(columns_of(observed)).values()]
     assert max(sum(words) for words in zip(*(d.tolist() for d in decided), strict=True)) == 1
     assert sum(int(d.sum()) for d in decided) > len(alone) / 2, "columns leave most flows to the closer look"
