@@ -28,7 +28,7 @@ IN_THE_MAKING = 1024
 FLOWS = 1 << 20
 """Flows that the table has room for from the start. Memory that nobody has written to costs nothing; to grow costs the table's size once more."""
 CONVERSATIONS = 1 << 14
-"""Conversations whose packets find their flow by one look, as long as no other takes their place: half a megabyte, which a core's cache holds."""
+"""Conversations whose packets find their flow by one look, as long as no other takes their place: 400 kB, which a core's cache holds."""
 STRINGS = 64 << 20
 """Bytes of distinct names and essences from which on hellos are read later, so that nobody fills memory with them. Policy."""
 
@@ -73,7 +73,10 @@ class Entered:
 
 
 class FlowTable:
-    """Takes decoded chunks in order. `loops`: `table_loop`, plain or compiled · `buckets`: among how many clients are divided."""
+    """Takes decoded chunks in order, each by `locate` and then by `enter`; the one may be a few chunks ahead of the other, in a thread of its own.
+
+    loops: `table_loop`, plain or compiled · buckets: among how many clients are divided
+    """
 
     def __init__(self, loops: Any, buckets: int) -> None:
         self._loops = loops
@@ -81,6 +84,7 @@ class FlowTable:
         self._buckets = buckets
         self._words = np.zeros(1 << 14, np.int64)
         self._places = np.full(1 << 13, -1, np.int64)
+        self._known = 0  # addresses; they are `locate`'s alone, as all else is of `enter`
         self._flows = np.zeros(FLOWS * table_loop.COLUMNS, np.int64)
         self._index = np.full(1 << 13, -1, np.int64)
         self.totals = np.array([0, 0, -(1 << 62), *[0] * (skim_loop.TOTALS - 3)], np.int64)
@@ -94,8 +98,13 @@ class FlowTable:
         self._owners = np.full(IN_THE_MAKING, -1, np.int64)
         self._scratch = np.zeros(1 << 13, np.uint8)
 
+    def locate(self, buf: Any, table: Ints, status: Ints) -> None:
+        """Addresses in a chunk's rows become numbers."""
+        self._grow_addresses(2 * len(status))
+        self._known = int(self._loops.locate(buf, table, status, len(status), self._words, self._places, self._known))
+
     def enter(self, buf: Any, table: Ints, status: Ints, times: Ints, number: int, limit: int) -> Entered:
-        """Enter a chunk's rows; see `table_loop.track`. Addresses in `table` become numbers."""
+        """Enter a chunk's rows, whose addresses are numbers already; see `table_loop.track`."""
         count = len(status)
         self._grow(count)
         learn = int(self.totals[skim_loop.USED]) < STRINGS
@@ -104,7 +113,7 @@ class FlowTable:
         flow_of, kept, laid = (np.empty(count, np.int64) for _ in range(3))
         edges, sizes = np.zeros(self._buckets + 1, np.int64), np.zeros(self._buckets + 1, np.int64)
         self._loops.track(
-            buf, table, status, times, count, number, self._words, self._places, self._flows, self._index, self.totals, flow_of, kept,
+            buf, table, status, times, count, number, self._words, self._flows, self._index, self.totals, flow_of, kept,
             self._buckets, limit, self._strings, self._spans, self._lookup, self._parts, self._whole, self._owners, self._scratch,
             int(learn), laid, edges, sizes, self._recent,
         )  # fmt: skip
@@ -124,31 +133,34 @@ class FlowTable:
 
     def address(self, octets: bytes) -> int:
         """The number of an address that a quote names."""
-        self._grow(1)
+        self._grow_addresses(1)
         data = np.frombuffer(octets, np.uint8)
-        number = int(self._loops.address(data, 0, 4 if len(octets) == 4 else 6, self._words, self._places, int(self.totals[0])))
-        self.totals[0] = max(int(self.totals[0]), number + 1)
+        number = int(self._loops.address(data, 0, 4 if len(octets) == 4 else 6, self._words, self._places, self._known))
+        self._known = max(self._known, number + 1)
         return number
 
     def addresses(self) -> list[bytes]:
         """All addresses by number."""
-        words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)
+        words = self._words[: self._known * table_loop.WORDS].reshape(-1, table_loop.WORDS)
         octets = words[:, 1:].astype(">u4").tobytes()
         return [octets[16 * i : 16 * i + (4 if version == 4 else 16)] for i, version in enumerate(words[:, 0].tolist())]
 
     def _grow(self, more: int) -> None:
-        """Room for `more` packets of new flows between new addresses, the hash tables at most half full."""
-        addresses, flows = int(self.totals[0]), int(self.totals[1])
-        if (addresses + 2 * more) * table_loop.WORDS > len(self._words):
-            self._words = _longer(self._words, (addresses + 2 * more) * table_loop.WORDS)
+        """Room for `more` packets of new flows, the hash table at most half full."""
+        flows = int(self.totals[1])
         if (flows + more) * table_loop.COLUMNS > len(self._flows):
             self._flows = _longer(self._flows, (flows + more) * table_loop.COLUMNS)
-        if 2 * (addresses + 2 * more) > len(self._places):
-            self._places = np.full(_power(4 * (addresses + 2 * more)), -1, np.int64)
-            self._loops.reindex(self._words, addresses, table_loop.WORDS, self._places)
         if 2 * (flows + more) > len(self._index):
             self._index = np.full(_power(4 * (flows + more)), -1, np.int64)
             self._loops.reindex(self._flows, flows, table_loop.COLUMNS, self._index)
+
+    def _grow_addresses(self, more: int) -> None:
+        """Room for `more` new addresses, likewise."""
+        if (self._known + more) * table_loop.WORDS > len(self._words):
+            self._words = _longer(self._words, (self._known + more) * table_loop.WORDS)
+        if 2 * (self._known + more) > len(self._places):
+            self._places = np.full(_power(4 * (self._known + more)), -1, np.int64)
+            self._loops.reindex(self._words, self._known, table_loop.WORDS, self._places)
 
     def _grow_strings(self, hellos: int, size: int) -> None:
         count, used = int(self.totals[skim_loop.STRINGS]), int(self.totals[skim_loop.USED])
@@ -195,7 +207,7 @@ class FlowTable:
         )  # fmt: skip
 
     def _bucket_of(self, known: Conversations, client_low: Bools) -> npt.NDArray[np.int16]:
-        words = self._words[: int(self.totals[0]) * table_loop.WORDS].reshape(-1, table_loop.WORDS)
+        words = self._words[: self._known * table_loop.WORDS].reshape(-1, table_loop.WORDS)
         first, second = (np.asarray(_scatter(words[:, a], words[:, b])) for a, b in ((1, 2), (3, 4)))
         client = np.where(client_low, known.low_key, known.high_key)
         client //= PORTS

@@ -31,9 +31,8 @@ HELLO: NOT_YET, UNUSUAL, one more than the number of its essence, or IN_PARTS le
 host name, 0 without one · SIZES: payload bytes of the seeming client that were kept << 16 | length of the hello, its record header included"""
 COLUMNS = 13
 HALF = (1 << 31) - 1
-RECENT = 4
-"""Numbers of one place in `recent`, where packets of IPv4 find the flow of the packets before them: the two endpoints, address << 16 | port, the smaller
-first, on the larger << 48 one bit of the protocol; the flow; the numbers of both addresses."""
+RECENT = 3
+"""Numbers of one place in `recent`, where packets find the flow of the packets before them: ENDS, PORTS, the flow."""
 NOT_YET, UNUSUAL, IN_PARTS = 0, -1, -2
 PART = 4096
 """Bytes of a hello in several segments that is put together here at most; so many hellos at a time as `owners` is long."""
@@ -85,6 +84,25 @@ def address(buf: Sequence[int], at: int, version: int, words: MutableSequence[in
 
 
 @jit
+def locate(
+    buf: Sequence[int], out: MutableSequence[int], status: Sequence[int], count: int, words: MutableSequence[int], places: MutableSequence[int], known: int
+) -> int:  # fmt: skip
+    """Make address numbers of SOURCE and DESTINATION in the rows of one chunk; how many addresses are known then. The tables have room."""
+    for row in range(count):
+        if status[nth(row)] != loop.ROW:
+            continue
+        base = row * loop.WIDTH
+        version = int(out[nth(base + loop.VERSION)])
+        source = address(buf, int(out[nth(base + loop.SOURCE)]), version, words, places, known)
+        known = max(known, source + 1)
+        destination = address(buf, int(out[nth(base + loop.DESTINATION)]), version, words, places, known)
+        known = max(known, destination + 1)
+        out[nth(base + loop.SOURCE)] = source
+        out[nth(base + loop.DESTINATION)] = destination
+    return known
+
+
+@jit
 def scatter(a: int, b: int) -> int:
     """Two numbers below 2^33 as one below 2^30."""
     value = (((a & MASK) * MIX) ^ (b & MASK) ^ (a >> 20)) & MASK
@@ -94,7 +112,7 @@ def scatter(a: int, b: int) -> int:
 
 @jit
 def blend(one: int, other: int) -> int:
-    """Two endpoints as one number below 2^30."""
+    """Two numbers that are not negative as one below 2^30."""
     value = (((one ^ (one >> 18)) & MASK) * MIX) ^ ((other ^ (other >> 17)) & MASK)
     value = (value & ((1 << 40) - 1)) * MIX
     return (value >> 20) & MASK
@@ -142,17 +160,17 @@ def long_header(buf: Sequence[int], at: int, captured: int) -> bool:
 
 @jit
 def track(
-    buf: Sequence[int], out: MutableSequence[int], status: Sequence[int], times: Sequence[int], count: int, number: int,
-    words: MutableSequence[int], places: MutableSequence[int], flows: MutableSequence[int], index: MutableSequence[int],
+    buf: Sequence[int], out: Sequence[int], status: Sequence[int], times: Sequence[int], count: int, number: int,
+    words: Sequence[int], flows: MutableSequence[int], index: MutableSequence[int],
     totals: MutableSequence[int], flow_of: MutableSequence[int], kept: MutableSequence[int], buckets: int, limit: int,
     strings: MutableSequence[int], spans: MutableSequence[int], lookup: MutableSequence[int], parts: MutableSequence[int],
     whole: Sequence[int], owners: MutableSequence[int], scratch: MutableSequence[int], learn: int, laid: MutableSequence[int],
     edges: MutableSequence[int], sizes: MutableSequence[int], recent: MutableSequence[int],
 ) -> None:  # fmt: skip
-    """Enter the rows of one chunk (as `decode_frames` left them; the first frame has `number`) into the tables, which have room for all of them.
+    """Enter the rows of one chunk (as `locate` left them; the first frame has `number`) into the tables, which have room for all of them.
 
-    out: SOURCE and DESTINATION become address numbers · flow_of: the flow of each row, -1 without one; 2 * flow + (1 where the lower endpoint sent it)
-    kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: addresses, flows, latest time,
+    flow_of: the flow of each row, -1 without one; 2 * flow + (1 where the lower endpoint sent it)
+    kept: payload bytes to keep at hand · limit: payload behind it can be read nowhere else and is kept whole · totals: unused, flows, latest time,
     strings, bytes of strings · strings, spans, lookup: see `skim_loop.intern` · parts (`whole`: to read), owners: hellos in the making
     learn: whether hellos are skimmed · recent: see RECENT
     laid: the bucket in which each row is laid, -1 where in none · edges, sizes: one more than buckets; behind each bucket's place its rows, and the bytes
@@ -165,37 +183,14 @@ def track(
         if status[nth(row)] != loop.ROW:
             continue
         base = row * loop.WIDTH
-        version, protocol = int(out[nth(base + loop.VERSION)]), int(out[nth(base + loop.PROTOCOL)])
-        time = int(times[nth(row)])
+        protocol, time = int(out[nth(base + loop.PROTOCOL)]), int(times[nth(row)])
         totals[2] = max(int(totals[2]), time)
-        sport, dport = int(out[nth(base + loop.SOURCE_PORT)]), int(out[nth(base + loop.DESTINATION_PORT)])
-        from_at, to_at = int(out[nth(base + loop.SOURCE)]), int(out[nth(base + loop.DESTINATION)])
-        spoken = protocol in (TCP, UDP)
-        near, one, other, swapped, source, destination, flow = -1, 0, 0, False, -1, -1, -1
-        if version == 4 and spoken:
-            one, other = (word(buf, from_at) << 16) | sport, (word(buf, to_at) << 16) | dport
-            swapped = one > other
-            if swapped:
-                one, other = other, one
-            near = RECENT * (blend(one, other) & (len(recent) // RECENT - 1))
-            other |= (protocol & 1) << 48
-            if recent[nth(near)] == one and recent[nth(near + 1)] == other:
-                flow = int(recent[nth(near + 2)])
-                source, destination = int(recent[nth(near + 3)]) >> 31, int(recent[nth(near + 3)]) & HALF
-                if swapped:
-                    source, destination = destination, source
-        known = source >= 0
-        if not known:
-            source = address(buf, from_at, version, words, places, int(totals[0]))
-            totals[0] = max(int(totals[0]), source + 1)
-            destination = address(buf, to_at, version, words, places, int(totals[0]))
-            totals[0] = max(int(totals[0]), destination + 1)
-        out[nth(base + loop.SOURCE)] = source
-        out[nth(base + loop.DESTINATION)] = destination
         at, captured = int(out[nth(base + loop.PAYLOAD_OFFSET)]), int(out[nth(base + loop.PAYLOAD_CAPTURED)])
-        if not spoken:
+        if protocol not in (TCP, UDP):
             kept[nth(row)] = captured
             continue
+        source, destination = int(out[nth(base + loop.SOURCE)]), int(out[nth(base + loop.DESTINATION)])
+        sport, dport = int(out[nth(base + loop.SOURCE_PORT)]), int(out[nth(base + loop.DESTINATION_PORT)])
         length = int(out[nth(base + loop.PAYLOAD_LENGTH)])
         low = source < destination or (source == destination and sport <= dport)
         if low:
@@ -203,8 +198,9 @@ def track(
         else:
             ends, ports = (destination << 31) | source, (dport << 16) | sport
         ports |= protocol << 32
-        if not known:
-            flow = int(index[nth(place_of(ends, ports, flows, index))])
+        near = RECENT * (blend(ends, ports) & (len(recent) // RECENT - 1))
+        known = recent[nth(near)] == ends and recent[nth(near + 1)] == ports
+        flow = int(recent[nth(near + 2)]) if known else int(index[nth(place_of(ends, ports, flows, index))])
         flags = int(out[nth(base + loop.FLAGS)]) if protocol == TCP else 0
         sequence = int(out[nth(base + loop.SEQ)])
         lone_syn = (flags & 0x16) == 0x02
@@ -243,11 +239,10 @@ def track(
             b = client * WORDS
             bucket = scatter(scatter(int(words[nth(b + 1)]), int(words[nth(b + 2)])), scatter(int(words[nth(b + 3)]), int(words[nth(b + 4)]))) % buckets
             flows[nth(here + SIDES)] = (bucket << BUCKET) | (FIRST_LOW if low else 0) | (CLIENT_LOW if low == sender else 0)
-        if near >= 0 and (fresh or not known):
-            recent[nth(near)] = one
-            recent[nth(near + 1)] = other
+        if fresh or not known:
+            recent[nth(near)] = ends
+            recent[nth(near + 1)] = ports
             recent[nth(near + 2)] = flow
-            recent[nth(near + 3)] = (destination << 31) | source if swapped else (source << 31) | destination
         if lone_syn:
             flows[nth(here + (SYN_LOW if low else SYN_HIGH))] = sequence
         sides = int(flows[nth(here + SIDES)])

@@ -170,8 +170,7 @@ def _quotes(rows: list[list[int]]) -> Quotes:
 
 @dataclass(slots=True)
 class _Decoded:
-    """One chunk, decoded. number: of its first frame · errors: rows of ICMP errors that quote something · limit: what stands behind it in `buf` stands
-    nowhere in the file"""
+    """One chunk, decoded, its addresses numbers. number: of its first frame · limit: what stands behind it in `buf` stands nowhere in the file"""
 
     buf: bytes
     table: Ints
@@ -180,7 +179,6 @@ class _Decoded:
     number: int
     origin: int
     limit: int
-    errors: list[int]
 
 
 def read_parts(
@@ -188,18 +186,18 @@ def read_parts(
 ) -> Parts:
     """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk.
 
-    A plain file is read and decoded by a thread of its own, a little ahead of the flow table.
+    A plain file is read and decoded, and its addresses numbered, by a thread of its own, a little ahead of the flow table.
     """
     decoder = Decoder(loops.decode)
     table = FlowTable(loops.table, buckets)
     rows = Rows() if memory is None else Rows(memory)
     aside = _Aside()
     room = np.empty(0 if loops.pack is pack_loop else PAYLOAD, np.uint8)  # plain loops would look for text longer than reading a payload again takes
-    chunks = _decoded(reading, decoder, file is not None)
+    chunks = _decoded(reading, decoder, table, aside, loops, file is not None)
     beside = Ahead(chunks, AHEAD) if file is not None and hear is None else None
     try:
         for chunk in beside or chunks:
-            _lay(chunk, table, rows, aside, loops, room, hear)
+            _lay(chunk, table, rows, loops, room, hear)
     finally:
         if beside is not None:
             beside.stop()
@@ -214,24 +212,31 @@ def _no_packets() -> Packets:
     return Decoder().finish()
 
 
-def _decoded(reading: Reading | Together, decoder: Decoder, again: bool) -> Iterator[_Decoded]:
+def _decoded(reading: Reading | Together, decoder: Decoder, table: FlowTable, aside: _Aside, loops: Loops, again: bool) -> Iterator[_Decoded]:
     """The chunks of a capture, decoded. `again`: its bytes can be read again."""
     for records in reading.frames():
         if not len(records):
             continue
         number = decoder.frames + 1
-        buf, table, what = decoder.decode(records)
+        buf, rows, what = decoder.decode(records)
         decoder.frames += len(records)
-        quoting = np.flatnonzero(table[:, loop.QUOTE] >= 0)
-        errors = quoting[(what[quoting] == loop.ROW) & np.isin(table[quoting, loop.PROTOCOL], (ICMP, ICMPV6))].tolist() if len(quoting) else []
-        yield _Decoded(buf, table, what, np.array(records.times, np.int64), number, records.origin, len(records.buf) if again else 0, errors)
+        times = np.array(records.times, np.int64)
+        quoting = np.flatnonzero(rows[:, loop.QUOTE] >= 0)
+        if len(quoting):
+            errors = quoting[(what[quoting] == loop.ROW) & np.isin(rows[quoting, loop.PROTOCOL], (ICMP, ICMPV6))]
+            _quote(buf, rows, times, number, errors.tolist(), table, aside)
+        table.locate(_octets(buf, loops), rows.reshape(-1), what)
+        yield _Decoded(buf, rows, what, times, number, records.origin, len(records.buf) if again else 0)
 
 
-def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Loops, room: npt.NDArray[np.uint8], hear: Hear | None) -> None:
+def _octets(buf: bytes, loops: Loops) -> Any:
+    return buf if loops.table is table_loop else np.frombuffer(buf, np.uint8)
+
+
+def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, loops: Loops, room: npt.NDArray[np.uint8], hear: Hear | None) -> None:
     """One chunk: entered into the table, its rows laid by bucket."""
     flat = chunk.table.reshape(-1)
-    octets: Any = chunk.buf if loops.table is table_loop else np.frombuffer(chunk.buf, np.uint8)
-    _quote(chunk, table, aside)
+    octets = _octets(chunk.buf, loops)
     entered = table.enter(octets, flat, chunk.what, chunk.times, chunk.number, chunk.limit)
     edges, sizes = entered.edges, entered.sizes
     if not edges[-1]:
@@ -247,10 +252,9 @@ def _lay(chunk: _Decoded, table: FlowTable, rows: Rows, aside: _Aside, loops: Lo
         hear(table, words.reshape(-1, PACKED), arena)
 
 
-def _quote(chunk: _Decoded, table: FlowTable, aside: _Aside) -> None:
-    """Put the chunk's ICMP errors aside, before its addresses become numbers."""
-    buf, decoded = chunk.buf, chunk.table
-    for row in chunk.errors:
+def _quote(buf: bytes, decoded: Ints, times: Ints, number: int, errors: list[int], table: FlowTable, aside: _Aside) -> None:
+    """Put the ICMP errors of a chunk aside, before its addresses become numbers. `number`: of its first frame"""
+    for row in errors:
         start = int(decoded[row, loop.QUOTE])
         at, size = int(decoded[row, loop.PAYLOAD_OFFSET]), int(decoded[row, loop.PAYLOAD_CAPTURED])
         read = read_quote(buf[start : at + size])
@@ -266,7 +270,7 @@ def _quote(chunk: _Decoded, table: FlowTable, aside: _Aside) -> None:
         words = np.empty(PACKED, np.uint32)
         arena = bytearray(size)
         pack: Any = pack_loop.pack
-        pack(buf, one, chunk.times[row : row + 1], 1, chunk.number + row, 0, 0, [-1], [size], [0], [0], [0], words, arena, b"")
+        pack(buf, one, times[row : row + 1], 1, number + row, 0, 0, [-1], [size], [0], [0], [0], words, arena, b"")
         aside.words.append(words)
         aside.payload.append(bytes(arena))
         aside.quotes.append([values[name] for name in QUOTE_COLUMNS])
