@@ -104,7 +104,7 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
     trials = gather_names(flows, explanation.judgements, explanation.controls, explanation.planned)
     for judgement in trials.judged:
         if judgement is not None:  # nobody asks for more of those that may speak for a name
-            judgement.evidence, judgement.observations = [], []
+            judgement.evidence, judgement.observations = [], ()
     said.trials = [trials]
     explanation.observed.forget()
     return said

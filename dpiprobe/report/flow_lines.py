@@ -24,6 +24,7 @@ from dpiprobe.report.jsonl import line
 from dpiprobe.signature.match import Match
 from dpiprobe.verdict.fine import Fine, judged_fine, why_fine
 from dpiprobe.verdict.model import Judgement
+from dpiprobe.verdict.observations import Seen
 from dpiprobe.verdict.records import FORMAT, flow_record, host, iso, verdict_of
 from dpiprobe.wire.compiled import at_hand
 
@@ -31,6 +32,8 @@ Ints = npt.NDArray[np.int64]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _KEPT = 1 << 14
+MANY = 64
+"""Slots, for each flow whose line is made, up to which the numbers of all packets are looked up at once; policy."""
 SOME = 1_234_567_890_123
 """A number that stands for others where a sentence is taken apart."""
 
@@ -126,6 +129,7 @@ class FlowLines:
         self._capture = capture
         self._flows = flows
         self._packets: dict[tuple[int, ...], str] = {}
+        self._number: Callable[[int], int] = flows.number
 
     def fine(self, fine: Fine) -> Written:
         """Lines of flows that simply worked."""
@@ -175,12 +179,14 @@ class FlowLines:
 
     def _others(self, chosen: Ints, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
         pieces = _Pieces()
+        if len(judgements) * MANY > len(self._flows.row):
+            self._number = self._flows.packets.number[self._flows.row].tolist().__getitem__
         ends = [
             (
-                f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{observed}],"reasons":['
+                f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{self._observed(judgement)}],"reasons":['
                 f'{",".join(map(encode_basestring, judgement.reasons))}'
             ).encode()
-            for judgement, observed in zip(judgements, self._observed(judgements), strict=True)
+            for judgement in judgements
         ]
         fields = [*self._facts(chosen, pieces), pieces.each(map(_said, judgements)), pieces.all(ends)]
         return _lines(chosen, self._head() + b'%b,"matches":[%b]}\n', fields, pieces)
@@ -217,20 +223,26 @@ class FlowLines:
             numbers.append(first + number)
         return np.array(numbers, np.int64)
 
-    def _observed(self, judgements: Sequence[Judgement]) -> Iterable[str]:
-        """What was observed of each; the numbers of all packets are looked up at once."""
-        slots = [slot for judgement in judgements for observation in judgement.observations for slot in observation.slots]
-        numbers = self._numbers(np.array(slots, np.int64)).tolist() if slots else []
-        begin = 0
-        for judgement in judgements:
-            texts = []
-            for observation in judgement.observations:
-                end = begin + len(observation.slots)
-                packets = numbers[begin] if end - begin == 1 else self._listed(tuple(sorted(set(numbers[begin:end]))))
-                more = f",{_encode(observation.detail)[1:-1]}" if observation.detail else ""
-                texts.append(f'{{"kind":{_quoted(observation.kind)},"packets":[{packets}]{more}}}')
-                begin = end
-            yield ",".join(texts)
+    def _observed(self, judgement: Judgement) -> str:
+        """What was observed of a flow."""
+        seen = judgement.observations
+        if not seen:
+            return ""
+        texts = []
+        for kind, slots, more in seen.told() if isinstance(seen, Seen) else [(one.kind, one.slots, one.detail) for one in seen]:
+            if more:
+                also = more if isinstance(more, dict) else {"server_packets": more}
+                texts.append(f"{_opened(kind)}{self._packets_of(slots)}],{_encode(also)[1:-1]}}}")
+            else:
+                texts.append(f"{_opened(kind)}{self._packets_of(slots)}]}}")
+        return ",".join(texts)
+
+    def _packets_of(self, slots: Sequence[int]) -> str:
+        """Numbers of the packets in these slots."""
+        number = self._number
+        if len(slots) == 1:
+            return str(number(slots[0]))
+        return self._listed(tuple(sorted({number(slot) for slot in slots})))
 
     def _match(self, match: Match) -> str:
         """A match as `Match.plain` has it."""
@@ -246,6 +258,12 @@ class FlowLines:
         if text is None:
             text = self._packets[numbers] = ",".join(map(str, numbers))
         return text
+
+
+@lru_cache(maxsize=_KEPT)
+def _opened(kind: str) -> str:
+    """Where an observation begins."""
+    return f'{{"kind":{_quoted(kind)},"packets":['
 
 
 @lru_cache(maxsize=_KEPT)

@@ -46,7 +46,7 @@ class Fine:
 
 def judged_fine(flow: int, kind: int, number: int, observations: Sequence[Observation] = ()) -> Judgement:
     """The judgement of a flow that worked."""
-    return Judgement(flow, "worked", "ok", confidence="medium", observations=list(observations), reasons=[why_fine(kind, number)])
+    return Judgement(flow, "worked", "ok", confidence="medium", observations=observations, reasons=[why_fine(kind, number)])
 
 
 def fine(observed: Observed, outcomes: Sequence[Outcome], apart: Collection[int]) -> Fine:

@@ -5,6 +5,7 @@ Words (verdict, technique, ...) are those of `signature.words`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,5 +66,5 @@ class Judgement:
     confidence: str = "low"
     signature: str | None = None
     evidence: list[Evidence] = field(default_factory=list)
-    observations: list[Observation] = field(default_factory=list)
+    observations: Sequence[Observation] = ()
     reasons: list[str] = field(default_factory=list)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 
@@ -12,28 +14,68 @@ from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Evidence, Observation, Outcome
 
 
+NONE: list[int] = []
+"""No packets of the server's capture."""
+
+
+class Seen(Sequence[Observation]):
+    """The observations of one flow, made when somebody asks for them: of most flows nobody does."""
+
+    __slots__ = ("_flow", "_found", "_of")
+
+    def __init__(self, of: Observations, flow: int, found: Sequence[Evidence]) -> None:
+        self._of, self._flow, self._found = of, flow, found
+
+    def __len__(self) -> int:
+        return len(self._found) + len(self._of.rest(self._flow))
+
+    @overload
+    def __getitem__(self, index: int) -> Observation: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Observation]: ...
+    def __getitem__(self, index: int | slice) -> Observation | list[Observation]:
+        return [*self][index]
+
+    def __iter__(self) -> Iterator[Observation]:
+        for kind, slots, numbers in self.told():
+            yield Observation(kind, slots, {"server_packets": numbers} if numbers else {})
+
+    def told(self) -> list[tuple[str, list[int], list[int]]]:
+        """The same as plain values: kind, slots and packets of the server's capture of each."""
+        return [(e.kind, e.slots, e.server_packets) for e in self._found] + self._of.rest(self._flow)
+
+
 class Observations:
     """Those of a batch."""
 
     def __init__(self, observed: Observed) -> None:
-        columns = columns_of(observed)
-        self._observed = observed
-        self._answer: list[int] = observed.flows.answer.tolist()
-        self._resets, self._errors, self._strays = (
-            slots_by_flow(observed.flows, np.flatnonzero(mask)) for mask in (columns.standing_reset, columns.error, columns.stray)
-        )
+        self._columns, self._flows = columns_of(observed), observed.flows
+        suspected = np.zeros(len(observed.flows), np.bool_)
+        suspected[observed.flow] = True
+        self._suspected: list[bool] = suspected.tolist()
 
-    def of(self, f: int, found: Sequence[Evidence], outcome: Outcome) -> list[Observation]:
+    def of(self, f: int, found: Sequence[Evidence], outcome: Outcome) -> Sequence[Observation]:
         """Of one flow: each finding, then resets that no close explains, the answer, ICMP errors, packets of third addresses."""
-        if not (found or outcome.word != "worked" or len(self._observed.rows(f))):
-            return []
-        out = [Observation(e.kind, e.slots, {"server_packets": e.server_packets} if e.server_packets else {}) for e in found]
-        if f in self._resets:
-            out.append(Observation("reset", self._resets[f]))
+        return Seen(self, f, found) if found or outcome.word != "worked" or self._suspected[f] else ()
+
+    def rest(self, f: int) -> list[tuple[str, list[int], list[int]]]:
+        """All but the findings, as `Seen.told` has them."""
+        resets, errors, strays = self._slots
+        out = [("reset", resets[f], NONE)] if f in resets else []
         if self._answer[f] >= 0:
-            out.append(Observation("answer", [self._answer[f]]))
-        if f in self._errors:
-            out.append(Observation("icmp", self._errors[f]))
-        if f in self._strays:
-            out.append(Observation("stray", self._strays[f]))
+            out.append(("answer", [self._answer[f]], NONE))
+        if f in errors:
+            out.append(("icmp", errors[f], NONE))
+        if f in strays:
+            out.append(("stray", strays[f], NONE))
         return out
+
+    @cached_property
+    def _answer(self) -> list[int]:
+        answers: list[int] = self._flows.answer.tolist()
+        return answers
+
+    @cached_property
+    def _slots(self) -> tuple[dict[int, list[int]], ...]:
+        columns = self._columns
+        return tuple(slots_by_flow(self._flows, np.flatnonzero(mask)) for mask in (columns.standing_reset, columns.error, columns.stray))

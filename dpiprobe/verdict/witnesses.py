@@ -76,6 +76,10 @@ class Witnesses:
         for label, name, members in self._by_name:
             if name == own:
                 continue
+            _, carried, before, since = members[0]  # of those of one name that which carried most, seldom not enough
+            if carried >= size and (since > moment or (before is not None and before < moment)):
+                yield label
+                continue
             group = self._groups.get(name)
             if group is None:
                 group = self._groups[name] = Witnesses(members)
