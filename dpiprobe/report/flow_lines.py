@@ -33,7 +33,7 @@ Ints = npt.NDArray[np.int64]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _KEPT = 1 << 14
 MANY = 64
-"""Slots, for each flow whose line is made, up to which the numbers of all packets are looked up at once; policy."""
+"""Packets of a batch, for each flow whose line is made, up to which the numbers of all are looked up at once; policy."""
 SOME = 1_234_567_890_123
 """A number that stands for others where a sentence is taken apart."""
 
@@ -129,7 +129,7 @@ class FlowLines:
         self._capture = capture
         self._flows = flows
         self._packets: dict[tuple[int, ...], str] = {}
-        self._number: Callable[[int], int] = flows.number
+        self._slots: dict[tuple[int, ...], str] = {}
 
     def fine(self, fine: Fine) -> Written:
         """Lines of flows that simply worked."""
@@ -179,11 +179,10 @@ class FlowLines:
 
     def _others(self, chosen: Ints, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
         pieces = _Pieces()
-        if len(judgements) * MANY > len(self._flows.row):
-            self._number = self._flows.packets.number[self._flows.row].tolist().__getitem__
+        number = self._numbered(judgements)
         ends = [
             (
-                f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{self._observed(judgement)}],"reasons":['
+                f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{self._observed(judgement, number)}],"reasons":['
                 f'{",".join(map(encode_basestring, judgement.reasons))}'
             ).encode()
             for judgement in judgements
@@ -223,26 +222,31 @@ class FlowLines:
             numbers.append(first + number)
         return np.array(numbers, np.int64)
 
-    def _observed(self, judgement: Judgement) -> str:
-        """What was observed of a flow."""
-        seen = judgement.observations
-        if not seen:
-            return ""
+    def _observed(self, judgement: Judgement, number: Mapping[int, int] | Sequence[int]) -> str:
+        """What was observed of a flow. number: of the packet in each slot"""
+        seen, lists = judgement.observations, self._slots
         texts = []
         for kind, slots, more in seen.told() if isinstance(seen, Seen) else [(one.kind, one.slots, one.detail) for one in seen]:
-            if more:
-                also = more if isinstance(more, dict) else {"server_packets": more}
-                texts.append(f"{_opened(kind)}{self._packets_of(slots)}],{_encode(also)[1:-1]}}}")
+            if len(slots) == 1:
+                text = f"{_opened(kind)}{number[slots[0]]}]"
             else:
-                texts.append(f"{_opened(kind)}{self._packets_of(slots)}]}}")
-        return ",".join(texts)
+                key = (*slots,)
+                listed = lists.get(key)
+                if listed is None:
+                    listed = lists[key] = ",".join(map(str, sorted({number[slot] for slot in slots})))
+                text = f"{_opened(kind)}{listed}]"
+            if more:
+                text += f",{_encode(more if isinstance(more, dict) else {'server_packets': more})[1:-1]}"
+            texts.append(text)
+        return "},".join(texts) + "}" if texts else ""
 
-    def _packets_of(self, slots: Sequence[int]) -> str:
-        """Numbers of the packets in these slots."""
-        number = self._number
-        if len(slots) == 1:
-            return str(number(slots[0]))
-        return self._listed(tuple(sorted({number(slot) for slot in slots})))
+    def _numbered(self, judgements: Sequence[Judgement]) -> Mapping[int, int] | Sequence[int]:
+        """The number of the packet in each slot that any of these names."""
+        if len(judgements) * MANY > len(self._flows.row):
+            everything: list[int] = self._numbers(np.arange(len(self._flows.row))).tolist()
+            return everything
+        slots = [slot for judgement in judgements for observation in judgement.observations for slot in observation.slots]
+        return dict(zip(slots, self._numbers(np.array(slots, np.int64)).tolist(), strict=True))
 
     def _match(self, match: Match) -> str:
         """A match as `Match.plain` has it."""
