@@ -19,7 +19,7 @@ from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.contents import content_technique
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import echoes, ms, no_socket_reset, stack_would_choose, trigger_word
+from dpiprobe.verdict.evidence import echoes, ms, no_socket_reset, stack_would_choose, trigger_word, trigger_word_of
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.silence import View
@@ -45,29 +45,33 @@ class Excuses:
         self.outcomes = outcomes
         self.controls = controls
         self.view = view
+        flows = observed.flows
+        self._kind: list[int] = flows.trigger_kind.tolist()
+        self._ack_end: list[int] = flows.ack_end.tolist()
+        self._mid_stream: list[bool] = ((flows.syn < 0) & (flows.syn_ack < 0)).tolist()  # as `FlowView.mid_stream`
+        self._unheard: list[bool] = (observed.facts.unacked >= 0).tolist()
 
     def excuse(self, judgement: Judgement, found: list[Evidence], because: str | None) -> None:
         """Fill in verdict, reason word, alternatives and sentences of a flow that nobody can be blamed for."""
         f, word = judgement.flow, self.outcomes[judgement.flow].word
-        view = self.view(f)
         judgement.verdict = "insufficient"
         handler = HANDLERS.get(word)
         if handler is None:
             judgement.because = self.outcomes[f].because or "truncated"
             judgement.reasons.append("the part of the connection that would tell is not in the capture")
             return
-        handler(self, judgement, view, found, because)
-        if judgement.verdict == "insufficient" and view.mid_stream and judgement.because in (None, "server-or-third-party"):
+        handler(self, judgement, f, found, because)
+        if judgement.verdict == "insufficient" and self._mid_stream[f] and judgement.because in (None, "server-or-third-party"):
             judgement.because = "mid-stream"
 
-    def _reset(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        slot = self.outcomes[view.f].slot
-        number = view.number(slot)
-        if self.controls.state(view.f) == "fails":
+    def _reset(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
+        slot, state = self.outcomes[f].slot, self.controls.state(f)
+        number = self.observed.flows.number(slot)
+        if state == "fails":
             judgement.verdict = "down"
             judgement.reasons.append("other names fail at this address as well")
             return
-        if self.controls.state(view.f) == "completes" and connection_forgotten(view, slot):
+        if state == "completes" and connection_forgotten(view := self.view(f), slot):
             judgement.because = "server-or-third-party"
             judgement.technique, judgement.techniques = "rst", ["rst"]
             judgement.could_be += ["server-policy", "server-restart", "rst"]
@@ -76,12 +80,12 @@ class Excuses:
                 "connection, which it never closed: it was ended there, by the server itself or by packets that only the server saw"
             )
             return
-        marks = self._marks.of(view.f)
-        if marks and ((view.ack_end >= 0 and view.ack_end < slot) or any("timestamps" in m for m in marks)):
+        marks = self._marks.of(f)
+        if marks and (0 <= self._ack_end[f] < slot or any("timestamps" in m for m in marks)):
             judgement.verdict, judgement.confidence = "down", "medium"
             judgement.reasons.append(f"the reset in packet {number} bears the server's own marks: {', '.join(marks)}")
             judgement.could_be.append("server-policy")
-            if self.controls.state(view.f) == "completes":
+            if state == "completes":
                 judgement.could_be.append("rst.rewrite")  # bears the server's marks as well
             return
         judgement.because = "server-or-third-party"
@@ -99,11 +103,12 @@ class Excuses:
         flows = np.flatnonzero(ended.are("reset"))
         return Marks(self.observed, flows, ended.slot[flows], self.view)
 
-    def _closed(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        word, slot = judgement.outcome, self.outcomes[view.f].slot
+    def _closed(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
+        view = self.view(f)
+        word, slot = judgement.outcome, self.outcomes[f].slot
         technique = {"closed": "proxy.close", "alert": "proxy.alert", "page": "proxy"}[word]
-        split = self._split(view.f)
-        if split is not None and self.controls.state(view.f) == "completes":
+        split = self._split(f)
+        if split is not None and self.controls.state(f) == "completes":
             judgement.because = "whose-proxy"
             judgement.technique, judgement.techniques = technique, [technique]
             judgement.could_be += ["server-front", technique]
@@ -118,7 +123,7 @@ class Excuses:
         what = {"closed": "a close", "alert": "an alert", "page": "a plaintext answer"}[word]
         judgement.reasons.append(f"{what} in packet {view.number(slot)} with the server's own marks: the server refuses")
         judgement.could_be.append("server-policy")
-        if split is None and self.controls.state(view.f) == "completes":
+        if split is None and self.controls.state(f) == "completes":
             judgement.could_be.append(technique)
 
     def _split(self, f: int) -> str | None:
@@ -141,9 +146,9 @@ class Excuses:
         handshake = flows.time(int(flows.syn_ack[g])) - flows.time(int(flows.last_syn[g]))
         return handshake * (float(ratio.data[g]) - 1) >= SPLIT_LEAST
 
-    def _silent(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        heard = view.ack_end >= 0 and int(self.observed.facts.unacked[view.f]) < 0
-        if heard and (split := self._split(view.f)) is not None:
+    def _silent(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
+        heard = self._ack_end[f] >= 0 and not self._unheard[f]
+        if heard and (split := self._split(f)) is not None:
             judgement.because = "whose-proxy"
             judgement.technique, judgement.techniques = "proxy.drop", ["proxy.drop"]
             judgement.could_be += ["server-front", "proxy.drop", "server-hung"]
@@ -158,39 +163,40 @@ class Excuses:
             return
         if heard:
             judgement.verdict, judgement.confidence = "down", "medium"
+            number, word = self.observed.flows.number(self._ack_end[f]), trigger_word_of(self._kind[f])
             judgement.reasons.append(
-                f"the server acknowledged the whole {trigger_word(view)} in packet {view.number(view.ack_end)} and then said nothing: hung or busy"
+                f"the server acknowledged the whole {word} in packet {number} and then said nothing: hung or busy"
             )
             judgement.could_be.append("server-hung")
-            if self.controls.state(view.f) == "completes":
+            if self.controls.state(f) == "completes":
                 judgement.could_be.append("drop.answer")
             return
-        if view.kind == QUIC_INITIAL:
+        if self._kind[f] == QUIC_INITIAL:
             judgement.because = because or "no-control"
             judgement.technique, judgement.techniques = "quic.drop", ["quic.drop"]
             judgement.could_be += ["quic.drop", "udp-filtered", "server-policy"]
             judgement.reasons += [e.reason for e in found if e.kind == "initials-unanswered"] or ["the Initial was never answered"]
             return
-        judgement.because = because or ("ttl-limited" if view.ttl_limited else "no-control")
+        judgement.because = because or ("ttl-limited" if self.view(f).ttl_limited else "no-control")
         drop = [e for e in found if e.kind == "hello-unacknowledged"]
         if drop and judgement.because not in ("ttl-limited", "capture-loss"):
             judgement.technique, judgement.techniques = "drop.hello", ["drop.hello"]
             judgement.could_be += ["drop.hello", "address.drop", "path-loss"]
-        judgement.reasons += [e.reason for e in drop] or [f"the {trigger_word(view)} was never answered"]
-        if judgement.because == "no-control" and self.controls.state(view.f) == "fails" and self._others_unheard(view.f):
+        judgement.reasons += [e.reason for e in drop] or [f"the {trigger_word_of(self._kind[f])} was never answered"]
+        if judgement.because == "no-control" and self.controls.state(f) == "fails" and self._others_unheard(f):
             judgement.verdict, judgement.because, judgement.technique = "down", None, None
             judgement.reasons.append("hellos with other names go unheard at this address as well")
 
     def _others_unheard(self, f: int) -> bool:
         return not self.controls.failed[f].where("heard", lambda g: int(self.observed.flows.ack_end[g]) >= 0)
 
-    def _stalled(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+    def _stalled(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
         judgement.because = because or "no-control"
         judgement.technique, judgement.techniques = "drop.stall", ["drop.stall"]
         judgement.could_be += ["drop.stall", "path-outage"]
         judgement.reasons += [e.reason for e in found if e.kind == "stall"] or ["the connection worked and then went silent"]
 
-    def _slow(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+    def _slow(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
         slow = [e for e in found if e.kind == "goodput"]
         judgement.because = "server-or-third-party"
         judgement.technique, judgement.techniques = "throttle", ["throttle"]
@@ -199,19 +205,19 @@ class Excuses:
             e.reason if e.technique == "throttle" else e.reason + "; neither losses nor a queue on the way show, so the server itself may be slow" for e in slow
         ]
 
-    def _unreachable(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
-        if view.hello >= 0:
+    def _unreachable(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
+        if self.observed.flows.hello[f] >= 0:
             judgement.because = because or "server-or-third-party"
             judgement.technique, judgement.techniques = "icmp", ["icmp"]
-            judgement.reasons.append(f"an ICMP error answered the {trigger_word(view)}")
+            judgement.reasons.append(f"an ICMP error answered the {trigger_word_of(self._kind[f])}")
             judgement.could_be += ["icmp", "path-outage"]
             return
-        self._address(judgement, view, found, because)
+        self._address(judgement, f, found, because)
 
-    def _address(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+    def _address(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
         word = judgement.outcome
         technique = {"refused": "address.rst", "unanswered": "address.drop", "unreachable": "address.icmp"}[word]
-        copies = int(self.observed.flow_feature("syn_copies").data[view.f])
+        copies = int(self.observed.flow_feature("syn_copies").data[f])
         if word == "unanswered" and copies < FULL_TRIES:
             judgement.because = "too-few-trials"
             judgement.reasons.append(f"{copies} SYN, no answer")
@@ -224,7 +230,7 @@ class Excuses:
             judgement.reasons += [e.reason for e in near]
             return
         judgement.verdict, judgement.confidence = "down", "low"
-        said = {"refused": "the SYN was answered by a reset", "unanswered": f"{copies} SYNs over {ms(self._syn_span(view))} went unanswered",
+        said = {"refused": "the SYN was answered by a reset", "unanswered": f"{copies} SYNs over {ms(self._syn_span(self.view(f)))} went unanswered",
                 "unreachable": "the SYN was answered by an ICMP error"}[word]  # fmt: skip
         judgement.reasons.append(said + "; this happened before any name was sent")
         judgement.could_be += ["server-down", technique]
@@ -233,7 +239,7 @@ class Excuses:
         syns = [s for s in view.client_words if view.flags[view.at(s)] & 2]
         return view.when(syns[-1]) - view.when(syns[0]) if syns else 0
 
-    def _aborted(self, judgement: Judgement, view: FlowView, found: list[Evidence], because: str | None) -> None:
+    def _aborted(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
         judgement.verdict, judgement.confidence = "down", "medium"
         judgement.reasons.append("the client itself ended the connection before an answer could be expected")
         judgement.could_be.append("client-abort")

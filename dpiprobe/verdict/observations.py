@@ -13,7 +13,6 @@ from dpiprobe.verdict.block import slots_by_flow
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Evidence, Observation, Outcome
 
-
 NONE: list[int] = []
 """No packets of the server's capture."""
 
