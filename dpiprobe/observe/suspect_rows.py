@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import Flows
-from dpiprobe.wire.packets import Packets
+from dpiprobe.wire.packets import Packets, pieces
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -75,7 +75,7 @@ def _heads(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
     arena, begin = np.frombuffer(packets.arena, np.uint8), packets.payload_offset[row]
     long = np.flatnonzero(captured >= HEAD)
     if len(long):
-        out[long] = np.lib.stride_tricks.sliding_window_view(arena, HEAD)[begin[long]]
+        out[long] = pieces(packets.arena, begin[long], HEAD)
     short = np.flatnonzero((captured > 0) & (captured < HEAD))
     if len(short):
         place = np.arange(HEAD)

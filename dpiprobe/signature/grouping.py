@@ -92,7 +92,9 @@ def _judged(clause: Packets, base: Rows, places: Ints, starts: Ints, size: Ints)
         for predicate in clause.step:
             values = base.values(predicate.feature)
             column = values.data[places].astype(np.int64)
-            difference = _signed(column - np.roll(column, 1), MODULUS.get(predicate.feature))
+            step = np.zeros(len(column), np.int64)
+            step[1:] = column[1:] - column[:-1]
+            difference = _signed(step, MODULUS.get(predicate.feature))
             wrong = inner & ~predicate.test.mask(difference)
             hidden = np.logical_or.reduceat(~values.known[places], starts)
             holds &= (size >= 2) & ~np.logical_or.reduceat(wrong, starts) & ~hidden

@@ -25,6 +25,7 @@ from dpiprobe.wire.packets import ACK, FIN, RST, SYN
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Short = npt.NDArray[np.int16]
 Answer = tuple[Bools, Bools | None]
 """(passes, may pass); None where nothing may"""
 
@@ -116,7 +117,11 @@ class Questions:
         self._flows: dict[int, Answer] = {}
         self._triggered: dict[int, tuple[Bools, Ints]] = {}
         self._kinds: dict[tuple[int, ...], Bools] = {}
-        self._origins: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Ints, Ints]] = {}
+        self._origins: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Ints, Short]] = {}
+        self._flags: Short = table.flags.astype(np.int16)
+        self._origin: Short = table.origin.astype(np.int16)
+        self._flow_kind: Short = table.trigger_kind.astype(np.int16)
+        self._kind: Short = self._flow_kind[table.flow]
         self._bases: dict[Base, Rows] = {}
         self._numbered: dict[int, Rows] = {}
         self._held: dict[int, Ints] = {}
@@ -139,7 +144,7 @@ class Questions:
         if kinds not in self._kinds:
             mask = np.zeros(self.table.flow_count, np.bool_)
             for kind in kinds:
-                mask |= self.table.trigger_kind == kind
+                mask |= self._flow_kind == kind
             self._kinds[kinds] = mask
         return self._kinds[kinds]
 
@@ -179,7 +184,7 @@ class Questions:
                 return self._bases[base]
             if exact is not None and exact & RST and not some and not lacks and reached is None:  # one of several ways to reset: they share columns
                 wider = self._base((kinds, origins, None, RST, 0, None))
-                places = np.flatnonzero((self.table.flags[wider.rows] & FOUR_FLAGS) == exact)
+                places = np.flatnonzero((self._flags[wider.rows] & FOUR_FLAGS) == exact)
                 self._bases[base] = Rows(self.table, wider.rows[places], (wider, places))
                 return self._bases[base]
             rows, flags = self._of_origins(kinds, origins)
@@ -198,16 +203,14 @@ class Questions:
             self._bases[base] = Rows(self.table, rows if mask is None else rows[mask])
         return self._bases[base]
 
-    def _of_origins(self, kinds: tuple[int, ...], origins: tuple[int, ...]) -> tuple[Ints, Ints]:
+    def _of_origins(self, kinds: tuple[int, ...], origins: tuple[int, ...]) -> tuple[Ints, Short]:
         key = kinds, origins
         if key not in self._origins:
-            table = self.table
-            mask = np.zeros(self.rows, np.bool_)
-            for origin in origins:
-                mask |= table.origin == origin
+            mask = _among(self._origin, origins)
+            if {*kinds} != self._present:
+                mask &= _among(self._kind, kinds)
             rows = np.flatnonzero(mask)
-            rows = rows[self._of_kinds(kinds)[table.flow[rows]]]
-            self._origins[key] = rows, table.flags[rows]
+            self._origins[key] = rows, self._flags[rows]
         return self._origins[key]
 
     def held(self, selection: Selection) -> Ints:
@@ -284,6 +287,14 @@ class Questions:
             self._waited = np.zeros(self.table.flow_count, np.int64)
             np.maximum.at(self._waited, self.table.flow[delay.known], delay.data[delay.known])
         return self._waited
+
+
+def _among(column: Short, numbers: tuple[int, ...]) -> Bools:
+    """Entries that are one of these numbers."""
+    mask: Bools = np.zeros(len(column), np.bool_)
+    for number in numbers:
+        mask |= column == number
+    return mask
 
 
 def _both(passes: Bools | None, possible: Bools | None, answer: Answer) -> tuple[Bools, Bools | None]:

@@ -19,6 +19,7 @@ from dpiprobe.tls.record import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HAN
 from dpiprobe.tls.server import HELLO_RETRY_RANDOM, issuer, read_server
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.control import Controls
+from dpiprobe.wire.packets import pieces
 
 Bools = npt.NDArray[np.bool_]
 
@@ -58,16 +59,17 @@ def may_show(observed: Observed) -> Bools:
     begins = np.flatnonzero(out & (first >= 0) & (flows.offset[slot] == 0) & (packets.payload_captured[row] >= ALERT_RECORD))
     arena = np.frombuffer(packets.arena, np.uint8)
     if len(begins):
-        start = np.lib.stride_tricks.sliding_window_view(arena, ALERT_RECORD)[packets.payload_offset[row[begins]]]
-        out[begins[(start[:, [0, 1, 3, 4]] == (ALERT, 3, 0, 2)).all(axis=1)]] = False
+        start = pieces(packets.arena, packets.payload_offset[row[begins]], ALERT_RECORD)
+        out[begins[(start[:, 0] == ALERT) & (start[:, 1] == 3) & (start[:, 3] == 0) & (start[:, 4] == 2)]] = False
     known = begins[out[begins] & (packets.payload_captured[row[begins]] >= 16)]
     if not len(known):
         return out
     place = packets.payload_offset[row[known]]
-    head = np.lib.stride_tricks.sliding_window_view(arena, 15)[place].astype(np.int64)
+    head = pieces(packets.arena, place, 15).astype(np.int64)
     record, message = head[:, 3] << 8 | head[:, 4], head[:, 6] << 16 | head[:, 7] << 8 | head[:, 8]
     alone = (head[:, 0] == HANDSHAKE) & (head[:, 1] == 3) & (head[:, 5] == SERVER_HELLO) & (record == message + 4) & (record >= 40)
-    alone &= (head[:, 11:] != np.frombuffer(HELLO_RETRY_RANDOM[:4], np.uint8)).any(axis=1)
+    random = head[:, 11] << 24 | head[:, 12] << 16 | head[:, 13] << 8 | head[:, 14]
+    alone &= random != int.from_bytes(HELLO_RETRY_RANDOM[:4], "big")
     next_at = record + 5
     captured = packets.payload_captured[row[known]]
     at_hand = captured if packets.kept is None else np.minimum(captured, packets.kept[row[known]])

@@ -139,6 +139,14 @@ PACKET_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Packets) if f.nam
 QUOTE_COLUMNS: tuple[str, ...] = tuple(f.name for f in fields(Quotes))
 
 
+def pieces(arena: bytes, begin: Column, size: int) -> npt.NDArray[np.uint8]:
+    """So many bytes of an arena from each of these places on, all of which it must hold; shape (n, size). numpy copies each as one item."""
+    if not len(begin):
+        return np.empty((0, size), np.uint8)
+    every = np.ndarray((len(arena) - size + 1,), np.dtype((np.void, size)), arena, 0, (1,))
+    return every[begin].view(np.uint8).reshape(-1, size)
+
+
 def empty_quotes() -> Quotes:
     """A quote table with no rows."""
     return Quotes(**{name: np.empty(0, np.int64) for name in QUOTE_COLUMNS})
