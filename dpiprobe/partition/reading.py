@@ -8,6 +8,7 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -43,6 +44,8 @@ by the hundred, since what is done once for a part costs as much as some hundred
 
 PAYLOAD = 1 << 16
 """Bytes of the longest payload of one packet."""
+TURN = 0.0005
+"""Seconds after which plain code makes way for a loop's thread that comes back from its loop (Python's own 5 ms are five loops' time); policy."""
 AHEAD = 2
 """Decoded chunks that wait for the flow table at most; a chunk is decoded about as fast as it is entered."""
 
@@ -182,11 +185,13 @@ class _Decoded:
 
 
 def read_parts(
-    reading: Reading | Together, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None
-) -> Parts:
+    reading: Reading | Together, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None,
+    meanwhile: Callable[[], Any] | None = None,
+) -> Parts:  # fmt: skip
     """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk.
 
-    A plain file is read and decoded, and its addresses numbered, by a thread of its own, a little ahead of the flow table.
+    A plain file is read and decoded, and its addresses numbered, by a thread of its own, a little ahead of the flow table. `meanwhile`: done by
+    another from the second chunk on (with the first the loops themselves are loaded), and done at the end; what it raises is raised here.
     """
     decoder = Decoder(loops.decode)
     table = FlowTable(loops.table, buckets)
@@ -195,17 +200,31 @@ def read_parts(
     room = np.empty(0 if loops.pack is pack_loop else PAYLOAD, np.uint8)  # plain loops would look for text longer than reading a payload again takes
     chunks = _decoded(reading, decoder, table, aside, loops, file is not None)
     beside = Ahead(chunks, AHEAD) if file is not None and hear is None else None
+    other: Ahead[bool] | None = None
+    turn = sys.getswitchinterval()
     try:
         for chunk in beside or chunks:
             _lay(chunk, table, rows, loops, room, hear)
+            if other is None and meanwhile is not None:
+                sys.setswitchinterval(TURN)
+                other = Ahead(_once(meanwhile), 1)
+        if other is not None:
+            next(other)
     finally:
-        if beside is not None:
-            beside.stop()
+        sys.setswitchinterval(turn)
+        for thread in (beside, other):
+            if thread is not None:
+                thread.stop()
     latest = int(table.totals[2]) if table.totals[2] > -(1 << 62) else 0
     decoder.finish()
     capture = reading.capture(decoder, _no_packets())
     addresses = table.addresses()
     return Parts(capture, rows, table.finish(), addresses, aside, latest, file)
+
+
+def _once(work: Callable[[], Any]) -> Iterator[bool]:
+    work()
+    yield True
 
 
 def _no_packets() -> Packets:
