@@ -8,13 +8,13 @@ Rules of this file:
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.packed import PACKED
+from dpiprobe.partition.temporary import room, temporary_file
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint32]
@@ -70,7 +70,7 @@ class Rows:
     def _write(self) -> None:
         """Put the last chunks into the file as one, so that a bucket is read at one place for all of them."""
         if self._file is None:
-            with tempfile.TemporaryFile(prefix="dpiprobe-") as file:
+            with temporary_file() as file:
                 self._file = os.dup(file.fileno())
         each = [(c.rows.tolist(), c.payload.tolist(), c.words, c.arena) for c in self._last]
         views: list[memoryview] = []
@@ -79,7 +79,8 @@ class Rows:
             views += [a[p[bucket] : p[bucket + 1]].data for _, p, _, a in each if a is not None and p[bucket] < p[bucket + 1]]
         rows, payload = (np.array([getattr(c, name) for c in self._last]).sum(axis=0).astype(np.int32) for name in ("rows", "payload"))
         self._chunks.append(_Chunk(rows, payload, None, None, self._written))
-        self._written += _write(self._file, views)
+        with room():
+            self._written += _write(self._file, views)
         self._last, self._waiting = [], 0
 
     def take(self, bucket: int) -> tuple[Words, bytes]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import selectors
 import signal
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,13 +20,19 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from dpiprobe.errors import EnvironmentError_
 from dpiprobe.partition.evaluate import Said
+from dpiprobe.partition.temporary import room, temporary_file
 from dpiprobe.signature.ledger import Entries
 
 Ints = npt.NDArray[np.int64]
 Work = Callable[[int, Entries | None, Said], Said]
 """Explains one bucket, given what other parts have to say to its questions, and what is known for certain of those before it."""
 Task = Callable[[int, Said], Said]
+PIECE = 1 << 20
+"""Bytes of an answer that are read at once, at most."""
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT)
+"""Signals by which a process ends that did wrong itself; others come from outside."""
 BLOCK = 2_000
 """Lines that are put in order at once: some 2 MB, which a core's cache holds (twice as fast as 10 MB; our own measurement)."""
 
@@ -118,7 +124,7 @@ def explain_all(buckets: list[int], work: Work, jobs: int) -> tuple[Said, Lines]
 def _spread(buckets: list[int], work: Task, jobs: int) -> list[Answer]:
     """Do `work` for all buckets in `jobs` processes (this one alone where it is 1)."""
     if jobs <= 1 or len(buckets) <= 1:
-        alone: IO[bytes] = tempfile.TemporaryFile(prefix="dpiprobe-")  # noqa: SIM115 - closed with Lines
+        alone = temporary_file()  # closed with Lines
         return [replace(_work(iter(buckets), work, alone), file=alone)]
     tickets, give = os.pipe()
     os.write(give, b"".join(bucket.to_bytes(4) for bucket in buckets))  # at most BUCKETS of four bytes: a pipe holds 64 KiB
@@ -127,17 +133,7 @@ def _spread(buckets: list[int], work: Task, jobs: int) -> list[Answer]:
     try:
         for _ in range(min(jobs, len(buckets))):
             workers.append(_fork(tickets, work, [w[1] for w in workers]))
-        answers = []
-        for _, pipe_end, file in workers:
-            with os.fdopen(os.dup(pipe_end), "rb") as pipe:
-                data = pipe.read()
-            if not data:
-                raise RuntimeError("a worker process ended before its parts were done")
-            answer = pickle.loads(data)
-            if isinstance(answer, BaseException):
-                raise answer
-            answers.append(replace(answer, file=file))
-        return answers
+        return _answers(workers)
     finally:
         os.close(tickets)
         for process, pipe_end, _ in workers:
@@ -145,9 +141,48 @@ def _spread(buckets: list[int], work: Task, jobs: int) -> list[Answer]:
             _end(process)
 
 
+def _answers(workers: list[tuple[int, int, IO[bytes]]]) -> list[Answer]:
+    """What all workers have to say, each taken up when it is there: what one says first is unpacked while another still works."""
+    said: list[list[bytes]] = [[] for _ in workers]
+    answers: list[Answer | None] = [None] * len(workers)
+    with selectors.DefaultSelector() as waiting:
+        for place, (_, pipe_end, _) in enumerate(workers):
+            waiting.register(pipe_end, selectors.EVENT_READ, place)
+        while waiting.get_map():
+            for key, _ in waiting.select():
+                place = key.data
+                if piece := os.read(key.fd, PIECE):
+                    said[place].append(piece)
+                    continue
+                waiting.unregister(key.fd)
+                process, _, file = workers[place]
+                answers[place] = replace(_answer(process, b"".join(said[place])), file=file)
+                said[place] = []
+    return [answer for answer in answers if answer is not None]
+
+
+def _answer(process: int, said: bytes) -> Answer:
+    """What a worker said, all that will come. Raises what it raised, and what ended it before it had said all."""
+    try:
+        answer = pickle.loads(said)
+    except (EOFError, pickle.UnpicklingError):
+        _, status = os.waitpid(process, 0)
+        how = signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else f"exit code {os.waitstatus_to_exitcode(status)}"
+        if not os.WIFSIGNALED(status) or os.WTERMSIG(status) in CRASHES:
+            raise RuntimeError(f"a worker process ended before its parts were done, with {how}") from None
+        raise EnvironmentError_(
+            f"a worker process was ended by {how} before its parts were done, as the system does where memory runs out; "
+            "give fewer processes (--jobs 1) or more memory"
+        ) from None
+    if isinstance(answer, BaseException):
+        raise answer
+    assert isinstance(answer, Answer)
+    return answer
+
+
 def _fork(tickets: int, work: Task, others: list[int]) -> tuple[int, int, IO[bytes]]:
     """A worker process: (its id, where its answer comes, its file of lines)."""
-    file = tempfile.TemporaryFile(prefix="dpiprobe-")  # noqa: SIM115 - closed with Lines
+    file = temporary_file()  # closed with Lines
     answer, tell = os.pipe()
     process = os.fork()
     if process:
@@ -189,13 +224,15 @@ def _work(buckets: Iterator[int], work: Task, file: IO[bytes]) -> Answer:
             places.append(np.full(len(written.flow), bucket))
             flows.append(written.flow)
             sizes.append(written.size)
-            file.write(written.text)
+            with room():
+                file.write(written.text)
         said.lines = []
         if said.ledger.asked:
             answer.open[bucket] = said
         else:
             answer.certain.add(said)
-    file.flush()
+    with room():
+        file.flush()
     answer.certain.join()
     if places:
         answer.bucket, answer.flow, answer.size = np.concatenate(places), np.concatenate(flows), np.concatenate(sizes)
@@ -204,7 +241,10 @@ def _work(buckets: Iterator[int], work: Task, file: IO[bytes]) -> Answer:
 
 def _end(process: int) -> None:
     """Wait for a worker; one that still works (this process was interrupted) is ended first."""
-    done, _ = os.waitpid(process, os.WNOHANG)
+    try:
+        done, _ = os.waitpid(process, os.WNOHANG)
+    except ChildProcessError:  # it died, and was waited for then
+        return
     if not done:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGTERM)
