@@ -181,20 +181,20 @@ def watched_after(facts: FlowFacts) -> Values:
     return Values(facts.end_of_capture - last, np.ones(len(flows), bool))
 
 
-NOTHING = (None, "")
-
-
 def named(facts: FlowFacts) -> Values:
     flows = facts.flows
     triggers, of = flows.requests()
-    names = np.array([t is not None and t.server_name not in NOTHING for t in triggers], np.bool_)
+    names = np.array([t is not None and bool(t.server_name) for t in triggers], np.bool_)
     return Values(names[of], _whole(flows, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL)))
+
+
+HIDDEN = {"ech": 1, "esni": 2}
 
 
 def encrypted_name(facts: FlowFacts) -> Values:
     flows = facts.flows
     triggers, of = flows.requests()
-    words = np.array([{"ech": 1, "esni": 2}.get(t.ech or "", 0) if t is not None else 0 for t in triggers], np.int64)
+    words = np.array([t is not None and t.ech is not None and HIDDEN.get(t.ech, 0) for t in triggers], np.int64)
     return Values(words[of], _whole(flows, (CLIENT_HELLO, QUIC_INITIAL)))
 
 

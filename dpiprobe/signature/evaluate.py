@@ -57,9 +57,11 @@ Among = Callable[[Ints], "Bools | None"]
 def evaluate(signature: Signature, questions: Questions, free: Bools, among: Among | None = None) -> Evaluation | None:
     """Judge a signature; `free` marks rows that nobody has claimed, `among` says which flows are worth it. None where no flow matches."""
     needed = signature.asked.needed
-    counts = [len(questions.held(selection)) for selection in needed if len(questions.held(selection))]
-    if len(counts) < len(needed):
-        return None
+    counts = []
+    for selection in needed:
+        counts.append(len(questions.held(selection)))
+        if not counts[-1]:
+            return None
     one = _One(signature, questions)
     if len(counts) > 1 and min(counts) * FEWER < max(counts):
         one.only(needed[counts.index(min(counts))])

@@ -20,7 +20,7 @@ from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.outcome import PATIENCE, UNACKED_COPIES, outcome_of
 from dpiprobe.verdict.outcomes import NUMBER, Outcomes
 from dpiprobe.verdict.view import Views
-from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP
+from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP, pieces
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -106,7 +106,12 @@ def _answers(columns: Columns) -> tuple[Bools, Bools]:
     enough &= flows.offset[answer] <= np.maximum(max_where(said < flows.hello[flow], flows.end[said], flow, columns.count, 0), 0)
     known = np.flatnonzero(enough)
     arena = np.frombuffer(packets.arena, np.uint8)
-    head = arena[np.minimum(packets.payload_offset[row[known]][:, None] + np.arange(11), max(len(arena) - 1, 0))].astype(np.int64)
+    at = packets.payload_offset[row[known]]
+    inside = at + 11 <= len(arena)
+    head = np.zeros((len(known), 11), np.int64)
+    head[inside] = pieces(packets.arena, at[inside], 11)
+    if not inside.all():
+        head[~inside] = arena[np.minimum(at[~inside][:, None] + np.arange(11), len(arena) - 1)]
     record, message = head[:, 3] << 8 | head[:, 4], head[:, 6] << 16 | head[:, 7] << 8 | head[:, 8]
     version = head[:, 9] << 8 | head[:, 10]
     is_hello = (
