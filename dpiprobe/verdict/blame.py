@@ -7,7 +7,8 @@ Rules of this file: that somebody is to blame is decided before (`judge`); forge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,54 +30,96 @@ LATE = 0.9
 """Share of the round trip from which on a reset behind the hello may come from anywhere up to the server; below 1 for jitter; unverified."""
 
 
+Shape = tuple[tuple[str, str, str], ...]
+"""Of each of some findings its kind, technique and weight."""
+KEPT = 1 << 12
+"""Rulings that are kept: few findings come together; policy."""
+
+
+class Ruling(NamedTuple):
+    """What some findings come to. page: what the client got was a forged one"""
+
+    techniques: tuple[str, ...]
+    verdict: str
+    confidence: str
+    could_be: tuple[str, ...]
+    page: bool
+
+
+@lru_cache(KEPT)
+def ruling(shape: Shape, refusals: Shape, placed: str, word: str, believed: bool) -> Ruling:
+    """shape: of what is proven · refusals: how a hello that was provably swallowed was refused · placed: forged resets of this flow, with their
+    position · word: how the flow ended · believed: what the client got was forged"""
+    techniques = []
+    for kind, technique, _ in shape:
+        forged_reset = technique.startswith("rst") and technique != "rst.rewrite" and kind not in FROM_BOTH_ENDS
+        techniques.append(placed if forged_reset else technique)
+    ordered = in_order((*techniques, *(technique for _, technique, _ in refusals)))
+    kinds, weights = {kind for kind, _, _ in shape + refusals}, {weight for _, _, weight in shape + refusals}
+    worked = word == "worked" and not believed and not ordered[0].startswith("mitm")
+    strong = "high" in weights or len(kinds) > 1
+    could_be = ("consented-inspection", "captive-portal") if "unexpected-certificate" in kinds else ()
+    confidence = "high" if strong else "low" if weights == {"low"} else "medium"
+    return Ruling(ordered, "contested" if worked else "blocked", confidence, could_be, believed and word == "worked")
+
+
+@lru_cache(KEPT)
+def _forges(shape: Shape) -> bool:
+    """Any of them may be a forged answer that the client believed."""
+    return any(technique.startswith(("data", "fin")) for _, technique, _ in shape)
+
+
+@lru_cache(KEPT)
+def _swallows(shape: Shape) -> bool:
+    """Any of them says that the hello was swallowed."""
+    return any(technique == "drop.hello" for _, technique, _ in shape)
+
+
 class Blame:
     """Names what was done to flows of a batch. `outcomes` is the judge's own list, which it may still change."""
 
     def __init__(self, observed: Observed, outcomes: Sequence[Outcome], views: Views) -> None:
         self._observed, self._outcomes, self._views = observed, outcomes, views
         self._flows, self._columns = observed.flows, columns_of(observed)
-        flows = observed.flows
-        self._hello: list[int] = flows.hello.tolist()
-        self._syn: list[int] = flows.syn.tolist()
-        self._answer: list[int] = flows.answer.tolist()
-        self._ack_end: list[int] = flows.ack_end.tolist()
-        self._last_reset: list[int] = self._columns.last(self._columns.server_reset).tolist()
+        self._answer: list[int] = observed.flows.answer.tolist()
 
-    def blame(self, judgement: Judgement, proof: list[Evidence]) -> None:
-        """Fill in the verdict of a flow with proof of interference."""
+    def blame(self, judgement: Judgement, proof: list[Evidence], word: str) -> None:
+        """Fill in the verdict of a flow with proof of interference. word: its outcome"""
         f = judgement.flow
-        outcome, swallowed = self._outcomes[f], False
-        techniques: list[str] = []
-        for evidence in proof:
-            technique = evidence.technique
-            swallowed |= technique == "drop.hello"
-            if technique.startswith("rst") and technique != "rst.rewrite" and evidence.kind not in FROM_BOTH_ENDS:
-                technique = self._placed(f)
-            techniques.append(technique)
-        if swallowed:  # how a hello was refused that was provably swallowed
-            refusals = [e for e in judgement.evidence if e.kind == "icmp-unreachable"]
-            techniques += [e.technique for e in refusals]
-            proof = [*proof, *refusals]
-        judgement.techniques = [*in_order(tuple(techniques))]
-        judgement.technique = judgement.techniques[0]
-        judgement.reasons = [e.reason for e in proof]
-        believed = self._believed_forgery(f, proof)
-        if believed and outcome.word == "worked":
+        shape = tuple([(e.kind, e.technique, e.weight) for e in proof])
+        refusals: Shape = ()
+        if _swallows(shape):
+            refused = [e for e in judgement.evidence if e.kind == "icmp-unreachable"]
+            if refused:
+                proof = [*proof, *refused]
+                refusals = tuple([(e.kind, e.technique, e.weight) for e in refused])
+        believed = _forges(shape) and self._believed_forgery(f, proof)
+        techniques, verdict, confidence, could_be, page = ruling(shape, refusals, self._placed[f], word, believed)
+        technique = techniques[0]
+        judgement.techniques, judgement.technique = [*techniques], technique
+        judgement.reasons = reasons = [e.reason for e in proof]
+        if page:
             judgement.outcome = "page"
-        worked = outcome.word == "worked" and not believed and not judgement.technique.startswith("mitm")
-        kinds = {e.kind for e in proof}
-        if "unexpected-certificate" in kinds:
-            judgement.could_be += ["consented-inspection", "captive-portal"]
-        if outcome.word == "unseen":
-            judgement.verdict, judgement.because = "insufficient", outcome.because or "truncated"
+        if could_be:
+            judgement.could_be += could_be
+        if word == "unseen":
+            judgement.verdict, judgement.because = "insufficient", self._outcomes[f].because or "truncated"
             return
-        judgement.verdict = "contested" if worked else "blocked"
-        weights = {e.weight for e in proof}
-        strong = "high" in weights or len(kinds) > 1
-        judgement.confidence = "high" if strong else "low" if weights == {"low"} else "medium"
-        position = self._position_reason(f, judgement.technique)
-        if position:
-            judgement.reasons.append(position)
+        judgement.verdict, judgement.confidence = verdict, confidence
+        if technique == "rst.on-path":
+            heard = self._heard[f]
+            reasons.append(
+                f"the server acknowledged the end of the hello in packet {heard}: it was not held back" if heard >= 0 else "the hello went on beside the reset"
+            )
+        elif technique == "rst.in-path":
+            reasons.append("the server never acknowledged the hello: it was swallowed")
+
+    @cached_property
+    def _heard(self) -> list[int]:
+        """Of each flow the number of the packet that acknowledged the end of its hello, -1 where none did."""
+        flows = self._flows
+        heard: list[int] = np.where(flows.ack_end >= 0, flows.packets.number[flows.row[np.maximum(flows.ack_end, 0)]], -1).tolist()
+        return heard
 
     def _believed_forgery(self, f: int, proof: Sequence[Evidence]) -> bool:
         """Forged payload (or close) that came before any genuine answer and so was what the client got."""
@@ -88,14 +131,15 @@ class Blame:
                 return True
         return False
 
-    def _placed(self, f: int) -> str:
-        """Forged resets with their position, as far as this flow shows it."""
-        hello = self._hello[f]
-        if hello < 0 or self._last_reset[f] <= max(hello, self._syn[f]):
-            return "rst"
-        if self._ack_end[f] >= 0 or self._answer[f] >= 0:
-            return "rst.on-path"
-        return self._unheard[f]
+    @cached_property
+    def _placed(self) -> list[str]:
+        """Of each flow: forged resets with their position, as far as the flow shows it."""
+        flows = self._flows
+        behind = (flows.hello >= 0) & (self._columns.last(self._columns.server_reset) > np.maximum(flows.hello, flows.syn))
+        placed: list[str] = np.where(behind & ((flows.ack_end >= 0) | (flows.answer >= 0)), "rst.on-path", "rst").tolist()
+        for f, word in self._unheard.items():
+            placed[f] = word
+        return placed
 
     @cached_property
     def _unheard(self) -> dict[int, str]:
@@ -116,12 +160,3 @@ class Blame:
             if any(e > view.hello and view.packet(e, "icmp_type") == EXPIRED for e in view.errors):
                 words[f] = "rst.on-path"
         return words
-
-    def _position_reason(self, f: int, technique: str) -> str | None:
-        if technique == "rst.on-path":
-            if self._ack_end[f] >= 0:
-                return f"the server acknowledged the end of the hello in packet {self._flows.number(self._ack_end[f])}: it was not held back"
-            return "the hello went on beside the reset"
-        if technique == "rst.in-path":
-            return "the server never acknowledged the hello: it was swallowed"
-        return None

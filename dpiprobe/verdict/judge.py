@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from dpiprobe.signature.match import Match
 from dpiprobe.verdict.blame import Blame
 from dpiprobe.verdict.both_ends import Ends
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.verdict.control import Controls
+from dpiprobe.verdict.control import STATES, Controls
 from dpiprobe.verdict.early import EARLY_SAMPLES
 from dpiprobe.verdict.excuse import Excuses
 from dpiprobe.verdict.expected import Expected, against_expected
@@ -39,7 +40,7 @@ from dpiprobe.verdict.silence import Silence, dropped_hellos, stalls
 from dpiprobe.verdict.throttle import slow_flows
 from dpiprobe.verdict.timestamps import timestamps_of
 from dpiprobe.verdict.view import Views
-from dpiprobe.verdict.words_of import mechanism_of, position_of, related
+from dpiprobe.verdict.words_of import around, mechanism_of, position_of, related
 
 FROM_ONE_END = frozenset({"early-arrival", "distinctive", "impossible-sequence", "timestamps-missing", "initials-unanswered"})
 """Findings about how a packet looks, when it came or that it was not answered, which the server's own capture of that very packet overrules."""
@@ -118,8 +119,9 @@ class Judge:
         rest = np.ones(count, np.bool_)
         rest[plain.flow] = False
         judged: list[Judgement | None] = [None] * count  # but for the plain ones
+        words = self.outcomes.words
         for f in np.flatnonzero(rest).tolist():
-            judged[f] = self._judge(f, findings[f], because.get(f))
+            judged[f] = self._judge(f, findings[f], because.get(f), words[f])
         self._one_place(grouping.names, judged)
         for place in {id(place): place for place in places.values()}.values():
             self._residual(place, judged)
@@ -142,27 +144,32 @@ class Judge:
 
     def _found(self) -> list[list[Evidence]]:
         """What speaks in each flow alone, and in the captures of both ends."""
-        findings: list[list[Evidence]] = [[] for _ in self.outcomes]
+        findings: list[list[Evidence]] = [[] for _ in range(len(self.outcomes))]
         self.view.expect(np.flatnonzero(~self.outcomes.are("worked")).tolist())
         for f, found in findings_of(self.observed, self.samples, self.view, self._sheds_timestamps).items():
             findings[f] = found
         for f, matches in self.matches.items():
-            if len(self.observed.rows(f)):
-                findings[f] += self._distinctive(matches)
+            if self.observations.suspected[f] and (distinctive := self._distinctive(matches)):
+                findings[f] += distinctive
         for f, ends in self.ends.items():
             findings[f] += ends.evidence
         return findings
 
     def _distinctive(self, matches: Sequence[Match]) -> list[Evidence]:
         """Signatures that say alone that no stack of the server made these packets."""
-        found, slot = [], self.observed.slot
+        found, slot = [], self._slot_of_row
         for match in matches:
-            if match.definition.confidence == "high" and not match.pending and not match.generic:
-                definition = match.definition
+            definition = match.definition
+            if definition.confidence == "high" and not match.pending and not definition.generic:
                 reason = f"{definition.title}: packets that no stack of the server makes"
-                slots = [int(slot[row]) for row in match.rows]
+                slots = [slot[row] for row in match.rows]
                 found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
         return found
+
+    @cached_property
+    def _slot_of_row(self) -> list[int]:
+        slots: list[int] = self.observed.slot.tolist()
+        return slots
 
     def _places(self, groups: Groups, findings: Sequence[list[Evidence]]) -> dict[int, Place]:
         """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""
@@ -209,39 +216,44 @@ class Judge:
                     evidence.sufficient = True
                     evidence.reason += f"; so in {trials} trials, while the control works"
 
-    def _judge(self, f: int, found: list[Evidence], because: str | None) -> Judgement:
-        outcome = self.outcomes[f]
-        kind = self.kinds[f]
-        judgement = Judgement(f, outcome.word, evidence=found, observations=self.observations.of(f, found, outcome))
+    def _judge(self, f: int, found: list[Evidence], because: str | None, word: str) -> Judgement:
+        kind, seen = self.kinds[f], self.observations.of(f, found, word)
+        judgement = Judgement(
+            f, word, "insufficient", None, [], None, None, [], "unknown", "unknown", "unknown", "low", None, found, seen, [],
+        )  # fmt: skip
         proof = [e for e in found if e.sufficient]
         ends = self.ends.get(f)
         if ends and ends.cleared and all(e.kind in FROM_ONE_END for e in proof):
             self._clear(judgement, ends.cleared)
         elif proof:
-            self.blame.blame(judgement, proof)
-        elif outcome.word == "worked" and (strange := self._strange_certificate(f)) is not None:
+            self.blame.blame(judgement, proof, word)
+        elif word != "worked":
+            self.excuses.excuse(judgement, found, because)
+        elif (strange := self._strange_certificate(f)) is not None:
             judgement.verdict, judgement.because = "insufficient", "server-or-third-party"
             judgement.technique, judgement.techniques = "mitm", ["mitm"]
             judgement.could_be += ["mitm", "certificates-of-two-authorities"]
             judgement.reasons.append(strange)
-        elif outcome.word == "worked":
-            judgement.verdict, judgement.confidence = "ok", "medium"
-            judgement.reasons.append(why_fine(kind, self.observed.flows.number(outcome.slot)))
         else:
-            self.excuses.excuse(judgement, found, because)
-        if judgement.technique is None or judgement.verdict in ("ok", "down"):
+            judgement.verdict, judgement.confidence = "ok", "medium"
+            judgement.reasons.append(why_fine(kind, self.observed.flows.number(self.outcomes[f].slot)))
+        technique = judgement.technique
+        if technique is None or judgement.verdict in ("ok", "down"):
             judgement.technique, judgement.techniques = None, []
         else:
-            by_name = self._by_name(f)
-            judgement.mechanism = mechanism_of(judgement.technique, kind, by_name)
-            judgement.trigger = self._trigger(judgement.technique, kind, by_name)
-            judgement.position = position_of(judgement.technique)
-            judgement.signature = self._winner(f, judgement.technique)
-            if judgement.technique == "rst.in-path":
-                judgement.direction = "to-server"
+            by_name = self._controlled[f]
+            judgement.mechanism, judgement.trigger, judgement.direction, judgement.position = around(technique, kind, by_name)
+            judgement.signature = self._winner(f, technique)
             if ends and ends.direction != "unknown":
                 judgement.direction = ends.direction
         return judgement
+
+    @cached_property
+    def _controlled(self) -> list[bool]:
+        """Of each flow: a hello or request with another name worked, so that the name matters."""
+        asks = np.isin(self.observed.flows.trigger_kind, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))
+        controlled: list[bool] = (asks & (self.controls.state_numbers == STATES.index("completes"))).tolist()
+        return controlled
 
     def _certificates(self) -> dict[int, list[Evidence]]:
         """Of each flow that worked, its certificate against the expected one, where there is something to compare."""
@@ -264,17 +276,6 @@ class Judge:
         judgement.verdict, judgement.confidence = "down", "high"
         judgement.reasons.append(reason)
         judgement.could_be.append("server-policy")
-
-    def _by_name(self, f: int) -> bool:
-        """A hello or request with another name worked: the name matters."""
-        return self.kinds[f] in (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL) and self.controls.state(f) == "completes"
-
-    def _trigger(self, technique: str, kind: int, by_name: bool) -> str:
-        if technique.startswith("residual"):
-            return "earlier-flow"
-        if technique.startswith("address"):
-            return "address"
-        return "name" if by_name else "unknown"
 
     def _winner(self, f: int, technique: str) -> str | None:
         """The most specific match whose technique is that of the verdict (or its parent or child)."""

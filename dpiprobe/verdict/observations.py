@@ -11,7 +11,7 @@ import numpy as np
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.block import slots_by_flow
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.verdict.model import Evidence, Observation, Outcome
+from dpiprobe.verdict.model import Evidence, Observation
 
 NONE: list[int] = []
 """No packets of the server's capture."""
@@ -51,11 +51,11 @@ class Observations:
         self._columns, self._flows = columns_of(observed), observed.flows
         suspected = np.zeros(len(observed.flows), np.bool_)
         suspected[observed.flow] = True
-        self._suspected: list[bool] = suspected.tolist()
+        self.suspected: list[bool] = suspected.tolist()
 
-    def of(self, f: int, found: Sequence[Evidence], outcome: Outcome) -> Sequence[Observation]:
-        """Of one flow: each finding, then resets that no close explains, the answer, ICMP errors, packets of third addresses."""
-        return Seen(self, f, found) if found or outcome.word != "worked" or self._suspected[f] else ()
+    def of(self, f: int, found: Sequence[Evidence], word: str) -> Sequence[Observation]:
+        """Of one flow that ended by a word: each finding, then resets that no close explains, the answer, ICMP errors, packets of third addresses."""
+        return Seen(self, f, found) if found or word != "worked" or self.suspected[f] else ()
 
     def rest(self, f: int) -> list[tuple[str, list[int], list[int]]]:
         """All but the findings, as `Seen.told` has them."""

@@ -54,6 +54,14 @@ def mechanism_of(technique: str, trigger_kind: int, by_name: bool) -> str | None
     return word
 
 
+@lru_cache(WORDS)
+def around(technique: str, trigger_kind: int, by_name: bool) -> tuple[str | None, str, str, str]:
+    """Mechanism, trigger, direction and position of a technique."""
+    trigger = "earlier-flow" if technique.startswith("residual") else "address" if technique.startswith("address") else "name" if by_name else "unknown"
+    direction = "to-server" if technique == "rst.in-path" else "unknown"
+    return mechanism_of(technique, trigger_kind, by_name), trigger, direction, position_of(technique)
+
+
 def lookup(table: dict[str, str], technique: str) -> str | None:
     """The entry of a technique or of its nearest parent."""
     while technique:
