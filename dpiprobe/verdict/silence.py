@@ -52,16 +52,27 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
     open_ones: list[tuple[Hello, Peers]] = []
     for hello in Vanished(observed, asked[copied]).hellos(views):
         out[hello.flow] = Silence(hello.finding(), hello.because)
-        if hello.because is None and controls.state(hello.flow) != "completes":
+        if hello.because is not None:
+            continue
+        if controls.state(hello.flow) != "completes":
             out[hello.flow].because = "no-control"
-        elif hello.because is None:
+        else:
             open_ones.append((hello, controls.worked[hello.flow]))
-    facts_of = _facts(observed, {hello.flow for hello, _ in open_ones}.union(*(peers.pool.flows for _, peers in open_ones)))
+    pools = {id(peers.pool): peers.pool for _, peers in open_ones}
+    facts_of = _facts(observed, {hello.flow for hello, _ in open_ones}.union(*(pool.flows for pool in pools.values())))
+    known: dict[tuple[int, object], list[Witnesses]] = {}
     borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
     for hello, peers in open_ones:
-        alike_ones, own = _alike(observed, hello.flow, peers, facts_of, controls.designated), _name(observed, hello.flow)
-        before = any(group.before(hello.when, hello.least, own) for group in alike_ones)
-        if before and any(group.after(hello.when, hello.least, own) for group in alike_ones):
+        compared, (own, *_) = facts_of[hello.flow]
+        key = id(peers.pool), compared
+        alike_ones = known.get(key)
+        if alike_ones is None:
+            alike_ones = known[key] = _alike(observed, hello.flow, peers, facts_of, controls.designated)
+        before = after = False
+        for group in alike_ones:
+            before |= group.before(hello.when, hello.least, own)
+            after |= group.after(hello.when, hello.least, own)
+        if before and after:
             borne_out.append((hello, alike_ones, own))
         else:
             out[hello.flow].because = "no-control"
@@ -92,10 +103,7 @@ Facts = Mapping[int, tuple[tuple[object, ...] | None, Witness]]
 def _alike(observed: Observed, f: int, peers: Peers, facts: Facts, designated: bool) -> list[Witnesses]:
     """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
     classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(facts, peers.pool.flows))
-    found: list[Witnesses] = peers.pool.once(
-        ("alike", facts[f][0], designated), lambda: [group for model, group in classes if alike(observed, f, model, designated)]
-    )
-    return found
+    return [group for model, group in classes if alike(observed, f, model, designated)]
 
 
 def _facts(observed: Observed, of: Collection[int]) -> Facts:

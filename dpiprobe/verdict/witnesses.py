@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import groupby, takewhile
+from itertools import takewhile
 from operator import itemgetter
 
 import numpy as np
@@ -42,17 +42,22 @@ class Witnesses:
         self._sizes: list[int] = []  # negative, so ascending
         self._heard: list[tuple[Best, ...]] = [()]  # of the first so many sizes: the two earliest of different names
         self._began: list[tuple[Best, ...]] = [()]
-        for size, members in groupby(self._ordered, itemgetter(1)):
-            heard: dict[str | None, int] = {}
-            began: dict[str | None, int] = {}
-            for name, _, when, beginning in members:
-                if when is not None and (name not in heard or when < heard[name]):
-                    heard[name] = when
-                if name not in began or -beginning < began[name]:
-                    began[name] = -beginning
-            self._sizes.append(-size)
-            self._heard.append(_two(self._heard[-1], heard))
-            self._began.append(_two(self._began[-1], began))
+        heard: tuple[Best, ...] = ()
+        began: tuple[Best, ...] = ()
+        size = None
+        for name, carried, when, beginning in self._ordered:
+            if carried != size:
+                if size is not None:
+                    self._heard.append(heard)
+                    self._began.append(began)
+                self._sizes.append(-carried)
+                size = carried
+            if when is not None:
+                heard = _two(heard, when, name)
+            began = _two(began, -beginning, name)
+        if size is not None:
+            self._heard.append(heard)
+            self._began.append(began)
 
     def _reach(self, size: int) -> int:
         """How many of the sizes are as much."""
@@ -60,11 +65,13 @@ class Witnesses:
 
     def before(self, moment: int, size: int, own: str | None) -> bool:
         """One that carried as much, of another name, had been heard before that moment."""
-        return any(when < moment for when, name in self._heard[self._reach(size)] if name != own)
+        heard = self._heard[self._reach(size)]
+        return bool(heard) and heard[0][0] < moment and (heard[0][1] != own or (len(heard) > 1 and heard[1][0] < moment))
 
     def after(self, moment: int, size: int, own: str | None) -> bool:
         """One that carried as much, of another name, began after that moment."""
-        return any(-when > moment for when, name in self._began[self._reach(size)] if name != own)
+        began = self._began[self._reach(size)]
+        return bool(began) and -began[0][0] > moment and (began[0][1] != own or (len(began) > 1 and -began[1][0] > moment))
 
     def between(self, low: int, high: int, size: int, own: str | None) -> bool:
         """One that carried as much, of another name, began and had been heard within that span."""
@@ -100,12 +107,16 @@ class Witnesses:
         return sorted(((name or "no name", name, group) for name, group in groups.items()), key=itemgetter(0))
 
 
-def _two(best: tuple[Best, ...], new: Mapping[str | None, int]) -> tuple[Best, ...]:
-    """The two least of different names among these."""
-    least = dict(new)
-    for when, name in best:
-        least[name] = min(when, least.get(name, when))
-    return tuple(sorted(((when, name) for name, when in least.items()), key=itemgetter(0))[:2])
+def _two(best: tuple[Best, ...], when: int, name: str | None) -> tuple[Best, ...]:
+    """The two earliest of different names among those and another one."""
+    if not best:
+        return ((when, name),)
+    first = best[0]
+    if when < first[0]:
+        return ((when, name), *best[1:]) if name == first[1] else ((when, name), first)
+    if name != first[1] and (len(best) == 1 or when < best[1][0]):
+        return (first, (when, name))
+    return best
 
 
 ALIVE, QUIET, DEAD = "alive", "quiet", "dead"
