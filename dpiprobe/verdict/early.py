@@ -51,7 +51,8 @@ class Early:
         self._flows, self._columns = observed.flows, columns_of(observed)
 
     def arrivals(self) -> dict[int, list[Evidence]]:
-        """By flow: packets that came before the server can have heard the trigger."""
+        """By flow: packets that came before the server can have heard the trigger. One finding for each technique, the first packet's sentence, all
+        packets."""
         flows, packets, rtt = self._flows, self._flows.packets, self._observed.server_rtt
         at, reset, sent = self._candidates()
         if not len(at):
@@ -63,18 +64,30 @@ class Early:
         repeatable &= self._steady(at, repeatable)
         unknown_socket = (flags & ACK == 0) & (packets.window[row] == 0) & (packets.options[row] == 0) & np.isin(packets.ip_id[row], (0, -1))
         sufficient = repeatable & (self._samples[flow] >= EARLY_SAMPLES) & ~unknown_socket
-        found: dict[int, list[Evidence]] = {}
-        columns = (at, flow, reset, delay, flows.trigger_kind[flow], rtt[flow], sufficient, repeatable)
-        for slot, f, is_reset, late, kind, least, proof, again in zip(*(column.tolist() for column in columns), strict=True):
-            what = "reset" if is_reset else "answer"
-            reason = f"{what} {ms(late)} after the {trigger_word_of(kind)}; smallest round trip to the server {ms(least)}"
+        number = packets.number[row]
+        columns = (at, flow, reset, delay, flows.trigger_kind[flow], rtt[flow], sufficient, repeatable, number)
+        merged: dict[tuple[int, str, bool, bool], tuple[Evidence, list[int]]] = {}
+        for slot, f, is_reset, late, kind, least, proof, again, packet in zip(*(column.tolist() for column in columns), strict=True):
             technique = "rst" if is_reset else self._contents.technique(slot, f)
-            evidence = Evidence("early-arrival", technique, [slot], reason, proof, repeatable=again)
+            key = f, technique, proof, again
+            if key in merged:
+                evidence, named = merged[key]
+                evidence.slots.append(slot)
+                named.append(packet)
+            else:
+                what = "reset" if is_reset else "answer"
+                reason = f"{what} {ms(late)} after the {trigger_word_of(kind)}; smallest round trip to the server {ms(least)}"
+                merged[key] = Evidence("early-arrival", technique, [slot], reason, proof, "medium", None, again), [packet]
+        found: dict[int, list[Evidence]] = {}
+        for (f, *_), (evidence, named) in merged.items():
+            if len(named) > 1:  # a signature may claim fewer, so their numbers stand in the sentence
+                more = ", ..." if len(named) > NAMED else ""
+                evidence.reason = f"{len(named)} packets ({', '.join(map(str, named[:NAMED]))}{more}), the first: {evidence.reason}"
             if f in found:
                 found[f].append(evidence)
             else:
                 found[f] = [evidence]
-        return {f: _merged(self._views(f), items) if len(items) > 1 else items for f, items in found.items()}
+        return found
 
     def _candidates(self) -> tuple[Ints, Bools, Ints]:
         """(slots that came early, whether each is a reset, the latest copy of the trigger before it)."""
@@ -163,23 +176,6 @@ def early_refusals(view: FlowView, samples: int) -> list[Evidence]:
     delay = view.when(found[0]) - view.when(view.syn)
     reason = f"the SYN was refused {ms(delay)} after it was sent; smallest round trip to this address {ms(view.rtt)}: somebody nearer refused it"
     return [Evidence("early-refusal", "address.rst", found, reason, False)]
-
-
-def _merged(view: FlowView, found: list[Evidence]) -> list[Evidence]:
-    """One finding for each technique, the first packet's sentence, all packets: a signature may claim fewer, so their numbers stand in the sentence."""
-    out: dict[tuple[str, bool, bool], Evidence] = {}
-    for item in found:
-        key = (item.technique, item.sufficient, item.repeatable)
-        if key in out:
-            out[key].slots.extend(item.slots)
-        else:
-            out[key] = item
-    for item in out.values():
-        if len(item.slots) > 1:
-            numbers = [str(view.number(slot)) for slot in item.slots[:NAMED]]
-            more = ", ..." if len(item.slots) > NAMED else ""
-            item.reason = f"{len(item.slots)} packets ({', '.join(numbers)}{more}), the first: {item.reason}"
-    return list(out.values())
 
 
 def clock_ran_back(view: FlowView, slot: int) -> bool:

@@ -38,7 +38,7 @@ from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
 from dpiprobe.verdict.silence import Silence, dropped_hellos, stalls
 from dpiprobe.verdict.throttle import slow_flows
-from dpiprobe.verdict.timestamps import timestamps_of
+from dpiprobe.verdict.timestamps import Timestamps, timestamps_of
 from dpiprobe.verdict.view import Views
 from dpiprobe.verdict.words_of import around, mechanism_of, position_of, related
 
@@ -67,6 +67,7 @@ class Judge:
         self.ledger = ledger
         self.expected = expected
         self.certificates: dict[int, list[Evidence]] = {}
+        self._shed_by: dict[tuple[int, bool], bool] = {}
         self.observed = observed
         self.outcomes = in_columns(outcomes).copy()
         self.controls = controls
@@ -184,13 +185,20 @@ class Judge:
     def _sheds_timestamps(self, f: int) -> bool:
         """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
         ever sends them behind its SYN/ACK."""
-        stamps = timestamps_of(self.observed)
+        stamps, keeps = self._stamps, self._stamps.keeps[f]
         if self.controls.state(f) != "completes":
-            return not stamps.keeps[f]
-        worked = self.controls.worked[f]
-        if not stamps.keeps[f] and not worked.where("keeps timestamps", stamps.keeps.__getitem__):
-            return True
-        return bool(worked.where("sheds timestamps", stamps.missing.__getitem__))
+            return not keeps
+        group = int(self.controls.named.of[f])  # of flows that share what worked
+        known = self._shed_by.get((group, keeps))
+        if known is None:
+            worked = self.controls.worked[f]
+            bare = not keeps and not worked.where("keeps timestamps", stamps.keeps.__getitem__)
+            known = self._shed_by[group, keeps] = bare or bool(worked.where("sheds timestamps", stamps.missing.__getitem__))
+        return known
+
+    @cached_property
+    def _stamps(self) -> Timestamps:
+        return timestamps_of(self.observed)
 
     def _repeated(self, findings: list[list[Evidence]], places: Mapping[int, Place]) -> None:
         """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those
