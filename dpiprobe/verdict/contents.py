@@ -5,6 +5,8 @@ Rules of this file: what the first byte of a payload tells is told by columns; w
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +20,10 @@ from dpiprobe.wire.packets import FIN, TCP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+
+KEPT = 512
+"""Payloads of which is kept what they are: who forges an answer forges the same one again; policy."""
 
 
 class Contents:
@@ -56,6 +62,7 @@ def content_technique(view: FlowView, slot: int) -> str:
     return _technique(view.payload(slot), view.kind, bool(view.flags[view.at(slot)] & FIN))
 
 
+@lru_cache(KEPT)
 def _technique(body: bytes, trigger_kind: int, closes: bool) -> str:
     if not body:
         return "fin" if closes else "data"
