@@ -73,11 +73,16 @@ class Reading:
         self._window.need(4)
         return _frames(self._window, stream.name, self.account, stream.damage)
 
-    def capture(self, decoder: Decoder, packets: Packets) -> Capture:
-        """What was read, once it is at its end; `decoder` has seen all frames and given up its fragments."""
+    def sha256(self) -> str:
+        """The hash of the capture's bytes as given; waits for it where a thread is at it."""
+        return self.stream.sha256()
+
+    def capture(self, decoder: Decoder, packets: Packets, hashed: bool = True) -> Capture:
+        """What was read, once it is at its end; `decoder` has seen all frames and given up its fragments. `hashed`: else the hash stays empty, and
+        `sha256` is asked for later."""
         return Capture(
             name=self.stream.name,
-            sha256=self.stream.sha256(),
+            sha256=self.sha256() if hashed else "",
             packets=packets,
             frames=decoder.frames,
             undecoded=sum(decoder.reasons.values()),

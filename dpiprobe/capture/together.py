@@ -109,12 +109,12 @@ class Together:
                     parts.append(head.take(count))
             yield _merged(parts, np.concatenate(keys))
 
-    def capture(self, decoder: Decoder, packets: Packets) -> Capture:
-        """What was read, once all are at their end."""
+    def capture(self, decoder: Decoder, packets: Packets, hashed: bool = True) -> Capture:
+        """What was read, once all are at their end. `hashed`: else the hash stays empty, and `sha256` is asked for later."""
         accounts = [(path, reading.account, reading.stream) for path, reading in zip(self._paths, self._readings, strict=True)]
         return Capture(
             name=self.name,
-            sha256=self._hash(),
+            sha256=self.sha256() if hashed else "",
             packets=packets,
             frames=decoder.frames,
             undecoded=sum(decoder.reasons.values()),
@@ -127,7 +127,8 @@ class Together:
             comments=list(dict.fromkeys(comment for _, account, _ in accounts for comment in account.comments)),
         )
 
-    def _hash(self) -> str:
+    def sha256(self) -> str:
+        """The hash of all files' bytes, which are read for it once more."""
         whole = hashlib.sha256()
         for path in self._paths:
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -113,13 +114,15 @@ def explain_large(
             hear = _heard(reading.name, database, controls, interesting, follow) if follow else None
             meanwhile = None if follow else _load
             parts = read_parts(reading, used, buckets=buckets or _buckets(file), memory=memory, file=again, hear=hear, meanwhile=meanwhile)
-        try:
-            from dpiprobe.partition.evaluate import Settings
-            from dpiprobe.partition.explaining import explain_parts
+            try:
+                from dpiprobe.partition.evaluate import Settings
+                from dpiprobe.partition.explaining import explain_parts
 
-            return explain_parts(parts, Settings(database, None, controls, bool(controls), lines, interesting, expected), jobs)
-        finally:
-            parts.close()
+                found = explain_parts(parts, Settings(database, None, controls, bool(controls), lines, interesting, expected), jobs)
+                found.capture = replace(found.capture, sha256=reading.sha256())  # a thread may have been at it until now
+                return found
+            finally:
+                parts.close()
     finally:
         if again is not None:
             os.close(again)

@@ -188,7 +188,8 @@ def read_parts(
     reading: Reading | Together, loops: Loops, *, buckets: int = BUCKETS, memory: int | None = None, file: int | None = None, hear: Hear | None = None,
     meanwhile: Callable[[], Any] | None = None,
 ) -> Parts:  # fmt: skip
-    """Read a capture to its end. `file`: descriptor of the plain file that it is, from which payload can be read again · `hear`: of each chunk.
+    """Read a capture to its end, but for its hash (`Reading.sha256`). `file`: descriptor of the plain file that it is, from which payload can be read
+    again · `hear`: of each chunk.
 
     A plain file is read and decoded, and its addresses numbered, by a thread of its own, a little ahead of the flow table. `meanwhile`: done by
     another from the second chunk on (with the first the loops themselves are loaded), and done at the end; what it raises is raised here.
@@ -217,7 +218,7 @@ def read_parts(
                 thread.stop()
     latest = int(table.totals[2]) if table.totals[2] > -(1 << 62) else 0
     decoder.finish()
-    capture = reading.capture(decoder, _no_packets())
+    capture = reading.capture(decoder, _no_packets(), hashed=False)
     addresses = table.addresses()
     return Parts(capture, rows, table.finish(), addresses, aside, latest, file)
 
