@@ -1,7 +1,7 @@
 """A capture that is too large to be held: read once, explained part by part, with the records that it would have as a whole.
 
 Rules of this file:
-- `explain_large` says None where a capture is small; then `read_capture` and `explain` do the work, with the same result.
+- Which captures are large is said in `size`; for others `read_capture` and `explain` do the work, with the same result.
 - What only explaining needs is not imported here but loaded meanwhile: reading begins sooner, and its loops leave a core to that now and then.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from dpiprobe.capture.read import Reading
-from dpiprobe.capture.source import GZIP, LZ4, ZSTD, open_source
+from dpiprobe.capture.source import open_source
 from dpiprobe.capture.together import Together
 from dpiprobe.partition.reading import BUCKETS, Hear, Loops, read_parts
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from dpiprobe.signature.database import Database
     from dpiprobe.verdict.expected import Expected
 
-LARGE = 24 << 20
-"""Bytes of a plain capture from which numba's start of 0.5 s is repaid (our own measurement; some 50,000 packets)."""
-PACKED_LARGE = 6 << 20
-"""The same of a compressed one."""
 CHUNK = 2 << 20
 """Bytes read at once: rows of a chunk stay in a core's cache from loop to loop (a quarter faster than 8 MiB)."""
 
@@ -37,51 +33,6 @@ PART, MOST_BUCKETS = 64 << 20, 512
 LEAST_PART, FEWEST_BUCKETS = 8 << 20, 16
 """The same where that would be less than `reading.BUCKETS`, and the fewest buckets: each costs some milliseconds whatever it holds (our own
 measurement), and every core wants several; policy."""
-
-
-def is_large(path: str | Path) -> bool:
-    """Whether a file is worth the large way."""
-    try:
-        size = Path(path).stat().st_size
-        if size < PACKED_LARGE:
-            return False
-        with Path(path).open("rb") as file:
-            packed = file.read(4).startswith((GZIP, ZSTD, LZ4))
-    except OSError:
-        return False
-    return size >= (PACKED_LARGE if packed else LARGE)
-
-
-def begin(stream: BinaryIO) -> tuple[bytes, BinaryIO | None]:
-    """The first bytes of a pipe: all of them and None where it is small, else no bytes and a stream that gives them and the rest."""
-    pieces: list[bytes] = []
-    size, least = 0, LARGE
-    while size < least:
-        piece = stream.read(min(1 << 20, least - size))
-        if not piece:
-            return b"".join(pieces), None
-        if not pieces and piece.startswith((GZIP, ZSTD, LZ4)):
-            least = PACKED_LARGE
-        pieces.append(piece)
-        size += len(piece)
-    return b"", cast(BinaryIO, _Begun(pieces, stream))
-
-
-class _Begun:
-    """A stream some of which was read already."""
-
-    def __init__(self, pieces: list[bytes], rest: BinaryIO) -> None:
-        self._pieces = pieces[::-1]
-        self._rest = rest
-
-    def read(self, size: int) -> bytes:
-        """Some bytes, `size` at most; none at the end."""
-        if not self._pieces:
-            return self._rest.read(size)
-        piece = self._pieces.pop()
-        if len(piece) > size:
-            self._pieces.append(piece[size:])
-        return piece[:size]
 
 
 def compiled_loops() -> Loops | None:
@@ -138,8 +89,9 @@ def _heard(name: str, database: Database, controls: tuple[str, ...], interesting
 
 
 def _load() -> None:
-    """Load what only explaining needs."""
+    """Load what only explaining and showing need."""
     from dpiprobe.partition.explaining import warm
+    from dpiprobe.report import summary, terminal  # noqa: F401
 
     warm()
 

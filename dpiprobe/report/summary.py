@@ -110,7 +110,8 @@ def _finish(summary: Summary, waiting: list[Record], told: dict[int, _Told]) -> 
 
 def _row(record: Record, told: dict[int, _Told]) -> Name:
     verdict = str(record.get("verdict"))
-    telling = next((told[n] for n in record.get("flows") or () if n in told and told[n].fields["verdict"] == verdict), None)
+    flows = () if verdict == "ok" else record.get("flows") or ()  # nothing is kept of flows that are ok
+    telling = next((told[n] for n in flows if n in told and told[n].fields["verdict"] == verdict), None)
     fields = telling.fields if telling else {}
 
     def get(key: str) -> Any:

@@ -10,13 +10,14 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dpiprobe.scale.batches import Task, batches
 from dpiprobe.scale.inputs import Input
-from dpiprobe.scale.pool import Event, pool
-from dpiprobe.scale.sweep import sweep
 from dpiprobe.scale.task import Options, Result, explain_one, run_task, signatures
+
+if TYPE_CHECKING:
+    from dpiprobe.scale.pool import Event
 
 PAYS = 16 << 20
 """Bytes of captures from which a second process repays its start of 0.3 s (our own measurement: 20 MB/s of small captures a core)."""
@@ -45,6 +46,11 @@ def cores() -> int:
 def run(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[Result]:
     """Explain all inputs; their results in order. Lines of captures that this process explains go to `plan.write` at once."""
     jobs = _jobs(inputs, plan)
+    if plan.dask is None and jobs <= 1 and options.form != "parquet":
+        yield from _at_once(inputs, options, plan)
+        return
+    from dpiprobe.scale.sweep import sweep
+
     if plan.dask is not None:
         from dpiprobe.scale.cluster import cluster
 
@@ -52,16 +58,16 @@ def run(inputs: Sequence[Input], options: Options, plan: Plan) -> Iterator[Resul
             ahead = len(inputs) if options.form == "parquet" else enough
             yield from sweep(inputs, options, runner, skip=plan.skip, on_done=plan.on_done, ahead=ahead)
     elif jobs > 1:
+        from dpiprobe.scale.pool import pool
+
         with tempfile.TemporaryDirectory(prefix="dpiprobe-", ignore_cleanup_errors=True) as spool:
 
             def processes(queue: deque[Task], given: Options) -> Iterator[Event]:
                 return pool(queue, given, jobs)
 
             yield from sweep(inputs, replace(options, spool=spool), processes, skip=plan.skip, on_done=plan.on_done)
-    elif options.form == "parquet":
-        yield from sweep(inputs, replace(options, cores=plan.jobs or cores()), _here, skip=plan.skip, on_done=plan.on_done)
     else:
-        yield from _at_once(inputs, options, plan)
+        yield from sweep(inputs, replace(options, cores=plan.jobs or cores()), _here, skip=plan.skip, on_done=plan.on_done)
 
 
 def _jobs(inputs: Sequence[Input], plan: Plan) -> int:

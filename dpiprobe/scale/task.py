@@ -124,7 +124,7 @@ def explain_one(
         piped: Any = None
         data: bytes | None = None
         if given.key == "-" and options.server_side is None:
-            from dpiprobe.partition.large import begin
+            from dpiprobe.partition.size import begin
 
             data, piped = begin(sys.stdin.buffer)
         if piped is not None or (options.server_side is None and _is_large(given)):
@@ -179,7 +179,7 @@ def explain_file(
 
 def _is_large(given: Input) -> bool:
     """A file or an object that is worth reading in parts."""
-    from dpiprobe.partition.large import LARGE, is_large
+    from dpiprobe.partition.size import LARGE, is_large
 
     if given.parts:
         return given.size >= LARGE

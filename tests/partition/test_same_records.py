@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dpiprobe.capture.read import read_capture
 from dpiprobe.errors import InputError
 from dpiprobe.explain import explain
-from dpiprobe.partition import large, reading
+from dpiprobe.partition import reading, size
 from dpiprobe.partition.large import compiled_loops, explain_large
 from dpiprobe.partition.reading import Loops
 from dpiprobe.report.jsonl import lines
@@ -126,9 +126,9 @@ def test_a_part_that_is_done_frees_itself(path: Path) -> None:
 
 def test_a_long_pipe_is_begun_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     path = next(path for path in CASES if path.parent.name == "gfw-triple")
-    monkeypatch.setattr(large, "LARGE", 1000)
+    monkeypatch.setattr(size, "LARGE", 1000)
     with path.open("rb") as file:
-        head, rest = large.begin(file)
+        head, rest = size.begin(file)
         assert head == b"" and rest is not None
         found = explain_large(rest, "x", database=DATABASE, loops=Loops(), buckets=3)
     assert b"".join(found.lines()) == whole(path)
