@@ -233,7 +233,7 @@ class FlowLines:
                 key = (*slots,)
                 listed = lists.get(key)
                 if listed is None:
-                    listed = lists[key] = ",".join(map(str, sorted({number[slot] for slot in slots})))
+                    listed = lists[key] = self._listed(tuple(sorted({number[slot] for slot in slots})))
                 text = f"{_opened(kind)}{listed}]"
             if more:
                 text += f",{_encode(more if isinstance(more, dict) else {'server_packets': more})[1:-1]}"

@@ -156,11 +156,19 @@ class Serving(Sequence[Peers]):
 
     def _peers_of(self, group: int) -> Peers:
         number = int(self.pool[group])
-        start, stop = self._start[number : number + 2].tolist()
-        if number not in self._pools:
-            self._pools[number] = Pool(self.chosen[start:stop].tolist())
-        begin = int(self._begin[group]) - start
-        return Peers(self._pools[number], begin, begin + int(self._own[group]))
+        begin = int(self._begin[group] - self._start[number])
+        return Peers(self._pool(number), begin, begin + int(self._own[group]))
+
+    def pool_of(self, flow: int) -> Pool:
+        """The pool that serves a flow which has controls."""
+        return self._pool(int(self.pool[self._named.of[flow]]))
+
+    def _pool(self, number: int) -> Pool:
+        found = self._pools.get(number)
+        if found is None:
+            start, stop = self._start[number : number + 2].tolist()
+            found = self._pools[number] = Pool(self.chosen[start:stop].tolist())
+        return found
 
 
 STATES = ("absent", "completes", "fails")

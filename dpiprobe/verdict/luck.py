@@ -76,15 +76,15 @@ def _segments(observed: Observed, groups: Sequence[Sequence[int]]) -> list[tuple
     members = np.flatnonzero(asked[pairs.of])
     sent, again = np.zeros(len(flows), np.int64), np.zeros(len(flows), np.int64)
     sent[members], again[members] = _sent_again(observed, members)
-    of_pair = [np.zeros(len(pairs), np.int64), np.zeros(len(pairs), np.int64)]
-    for total, of_flow in zip(of_pair, (sent, again), strict=True):
-        np.add.at(total, pairs.of[members], of_flow[members])
-    connections = np.bincount(pairs.of)
-    out = []
-    for group in groups:
-        pair, own = pairs.of[group[0]], list(group)
-        out.append((int(of_pair[0][pair] - sent[own].sum()), int(of_pair[1][pair] - again[own].sum()), int(connections[pair])))
-    return out
+    own, whose = np.concatenate([np.array(group, np.int64) for group in groups]), np.repeat(np.arange(len(groups)), [*map(len, groups)])
+    pair = pairs.of[[group[0] for group in groups]]
+    rest: list[list[int]] = []
+    for of_flow in (sent, again):
+        of_pair, of_group = np.zeros(len(pairs), np.int64), np.zeros(len(groups), np.int64)
+        np.add.at(of_pair, pairs.of[members], of_flow[members])
+        np.add.at(of_group, whose, of_flow[own])
+        rest.append((of_pair[pair] - of_group).tolist())
+    return list(zip(*rest, np.bincount(pairs.of)[pair].tolist(), strict=True))
 
 
 def _sent_again(observed: Observed, of: Ints) -> tuple[Ints, Ints]:

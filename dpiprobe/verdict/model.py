@@ -36,7 +36,7 @@ class Evidence:
     weight: str = "medium"
     signature: str | None = None
     repeatable: bool = False
-    server_packets: list[int] = field(default_factory=list)
+    server_packets: Sequence[int] = ()
 
 
 @dataclass(slots=True)

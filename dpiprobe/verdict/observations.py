@@ -13,7 +13,7 @@ from dpiprobe.verdict.block import slots_by_flow
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.model import Evidence, Observation
 
-NONE: list[int] = []
+NONE: Sequence[int] = ()
 """No packets of the server's capture."""
 
 
@@ -39,7 +39,7 @@ class Seen(Sequence[Observation]):
         for kind, slots, numbers in self.told():
             yield Observation(kind, slots, {"server_packets": numbers} if numbers else {})
 
-    def told(self) -> list[tuple[str, list[int], list[int]]]:
+    def told(self) -> list[tuple[str, list[int], Sequence[int]]]:
         """The same as plain values: kind, slots and packets of the server's capture of each."""
         return [(e.kind, e.slots, e.server_packets) for e in self._found] + self._of.rest(self._flow)
 
@@ -57,10 +57,10 @@ class Observations:
         """Of one flow that ended by a word: each finding, then resets that no close explains, the answer, ICMP errors, packets of third addresses."""
         return Seen(self, f, found) if found or word != "worked" or self.suspected[f] else ()
 
-    def rest(self, f: int) -> list[tuple[str, list[int], list[int]]]:
+    def rest(self, f: int) -> list[tuple[str, list[int], Sequence[int]]]:
         """All but the findings, as `Seen.told` has them."""
         resets, errors, strays = self._slots
-        out = [("reset", resets[f], NONE)] if f in resets else []
+        out: list[tuple[str, list[int], Sequence[int]]] = [("reset", resets[f], NONE)] if f in resets else []
         if self._answer[f] >= 0:
             out.append(("answer", [self._answer[f]], NONE))
         if f in errors:

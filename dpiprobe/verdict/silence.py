@@ -21,7 +21,7 @@ import numpy as np
 from dpiprobe.flow.flows import UNKNOWN
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.verdict.control import Controls, Peers, alike
+from dpiprobe.verdict.control import Controls, Peers, Pool, alike
 from dpiprobe.verdict.evidence import trigger_word
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import stalled as unheard_from
@@ -49,7 +49,7 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
     out = {f: Silence(None, "capture-loss") for f in asked[~copied].tolist()}
     if not copied.any():
         return out
-    open_ones: list[tuple[Hello, Peers]] = []
+    open_ones: list[tuple[Hello, Pool]] = []
     for hello in Vanished(observed, asked[copied]).hellos(views):
         out[hello.flow] = Silence(hello.finding(), hello.because)
         if hello.because is not None:
@@ -57,17 +57,17 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
         if controls.state(hello.flow) != "completes":
             out[hello.flow].because = "no-control"
         else:
-            open_ones.append((hello, controls.worked[hello.flow]))
-    pools = {id(peers.pool): peers.pool for _, peers in open_ones}
+            open_ones.append((hello, controls.worked.pool_of(hello.flow)))
+    pools = {id(pool): pool for _, pool in open_ones}
     facts_of = _facts(observed, {hello.flow for hello, _ in open_ones}.union(*(pool.flows for pool in pools.values())))
     known: dict[tuple[int, object], list[Witnesses]] = {}
     borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
-    for hello, peers in open_ones:
+    for hello, pool in open_ones:
         compared, (own, *_) = facts_of[hello.flow]
-        key = id(peers.pool), compared
+        key = id(pool), compared
         alike_ones = known.get(key)
         if alike_ones is None:
-            alike_ones = known[key] = _alike(observed, hello.flow, peers, facts_of, controls.designated)
+            alike_ones = known[key] = _alike(observed, hello.flow, pool, facts_of, controls.designated)
         before = after = False
         for group in alike_ones:
             before |= group.before(hello.when, hello.least, own)
@@ -100,9 +100,9 @@ Facts = Mapping[int, tuple[tuple[object, ...] | None, Witness]]
 """By flow: what `alike` compares of its hello (None where the capture lost some of the flow), and the flow as a witness for hellos."""
 
 
-def _alike(observed: Observed, f: int, peers: Peers, facts: Facts, designated: bool) -> list[Witnesses]:
+def _alike(observed: Observed, f: int, pool: Pool, facts: Facts, designated: bool) -> list[Witnesses]:
     """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
-    classes: list[tuple[int, Witnesses]] = peers.pool.once("hellos", lambda: _by_hello(facts, peers.pool.flows))
+    classes: list[tuple[int, Witnesses]] = pool.once("hellos", lambda: _by_hello(facts, pool.flows))
     return [group for model, group in classes if alike(observed, f, model, designated)]
 
 
