@@ -21,10 +21,10 @@ from dpiprobe.report.flow_lines import FlowLines, Written
 from dpiprobe.signature.database import Database
 from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
 from dpiprobe.verdict.expected import Expected
-from dpiprobe.verdict.grouping import name_of
+from dpiprobe.verdict.grouping import groups_of
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.records import endpoint, gather_names
-from dpiprobe.verdict.trials import Trials, joined
+from dpiprobe.verdict.trials import ORDER, Trials, joined
 
 Ints = npt.NDArray[np.int64]
 Record = dict[str, Any]
@@ -136,15 +136,17 @@ def _write(said: Said, explanation: Explanation, interesting: bool) -> None:
 
 def _tell(said: Said, explanation: Explanation, told: Mapping[Key, tuple[int, bytes]]) -> None:
     """Of each (server, name, verdict other than ok) the line of the first flow, unless an earlier one was told."""
-    flows = explanation.flows
+    flows, grouping = explanation.flows, explanation.controls.grouping
     bad = [judgement for judgement in explanation.judgements.others if judgement.verdict != "ok"]
     chosen = np.array([judgement.flow for judgement in bad], np.int64)
-    first: dict[tuple[int, int, str | None, str], Judgement] = {}
-    for judgement, server, port in zip(bad, flows.server[chosen].tolist(), flows.server_port[chosen].tolist(), strict=True):
-        first.setdefault((server, port, name_of(flows, judgement.flow), judgement.verdict), judgement)
+    verdict = np.array([ORDER.index(judgement.verdict) for judgement in bad], np.int64)
+    first = groups_of(flows.server[chosen], flows.server_port[chosen], grouping.name[chosen], verdict).first
+    facts = (first, flows.server[chosen[first]], flows.server_port[chosen[first]], grouping.name[chosen[first]])
     new: dict[Key, tuple[int, Judgement]] = {}
-    for (server, port, name, verdict), judgement in first.items():
-        key, number = (endpoint(flows.packets.addresses[server], port), name, verdict), flows.label(judgement.flow)
+    for i, server, port, name in zip(*(column.tolist() for column in facts), strict=True):
+        judgement = bad[i]
+        key = endpoint(flows.packets.addresses[server], port), grouping.texts[name], judgement.verdict
+        number = flows.label(judgement.flow)
         if key not in told or number < told[key][0]:
             new[key] = number, judgement
     lines = FlowLines(explanation.capture.name, flows).others([judgement for _, judgement in new.values()], explanation.matches).lines()

@@ -31,7 +31,7 @@ class Groups:
 
     def members(self, wanted: Ints) -> list[list[int]]:
         """The flows of some groups, which come ascending."""
-        order = np.argsort(self.of, kind="stable")
+        order = np.argsort(self.of.astype(np.uint16) if len(self) <= 1 << 16 else self.of, kind="stable")  # short numbers are sorted by their digits
         grouped = self.of[order]
         edges = zip(np.searchsorted(grouped, wanted).tolist(), np.searchsorted(grouped, wanted, "right").tolist(), strict=True)
         return [order[begin:end].tolist() for begin, end in edges]
