@@ -200,11 +200,9 @@ def encrypted_name(facts: FlowFacts) -> Values:
 
 def _whole(flows: Flows, kinds: tuple[int, ...]) -> Bools:
     """Flows with a trigger of these kinds that was read to its end."""
-    of_kind = np.zeros(len(flows), np.bool_)
-    for kind in kinds:
-        of_kind |= flows.trigger_kind == kind
     triggers, of = flows.requests()
-    return of_kind & np.array([t is not None and t.complete for t in triggers], np.bool_)[of]
+    whole = np.array([t is not None and t.kind in kinds and t.complete for t in triggers], np.bool_)
+    return whole[of]
 
 
 FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {

@@ -121,7 +121,9 @@ def verdict_of(judgement: Judgement) -> dict[str, Any]:
 def gather_names(flows: Flows, judgements: Judgements, controls: Controls, planned: Mapping[int, str] | None = None) -> Trials:
     """The trials of each (server, name) among these flows. `planned`: names that a plan meant flows to send, for those that sent none."""
     servers = groups_of(flows.server, flows.server_port)
-    return gather(flows, judgements, controls, ([server_of(flows, f) for f in servers.first.tolist()], servers.of), planned)
+    addresses, first = flows.packets.addresses, servers.first
+    ends = [endpoint(addresses[a], port) for a, port in zip(flows.server[first].tolist(), flows.server_port[first].tolist(), strict=True)]
+    return gather(flows, judgements, controls, (ends, servers.of), planned)
 
 
 def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:

@@ -7,8 +7,9 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 ORDER = ("blocked", "contested", "down", "ok", "insufficient")
 CONFIDENCE = ("low", "medium", "high")
+_ORDER_OF, _CONFIDENCE_OF = ({word: i for i, word in enumerate(words)} for words in (ORDER, CONFIDENCE))
 NAMED = 8
 """Names of controls that a record lists."""
 
@@ -105,14 +107,14 @@ def gather(
     others, fine = judgements.others, judgements.fine
     techniques, used = numbered([judgement.technique for judgement in others])
     verdict, technique = np.full(len(flows), ORDER.index("ok")), np.zeros(len(flows), np.int64)
-    apart = np.array([judgement.flow for judgement in others], np.int64)
-    verdict[apart], technique[apart] = [ORDER.index(judgement.verdict) for judgement in others], used
+    apart = _each(map(attrgetter("flow"), others), others)
+    verdict[apart], technique[apart] = _each(map(_ORDER_OF.__getitem__, map(attrgetter("verdict"), others)), others), used
     number = np.arange(len(flows)) if flows.numbers is None else flows.numbers
     leads = np.zeros((len(flows), 9), np.int64)
     leads[:, GROUP], leads[:, VERDICT], leads[:, TECHNIQUE], leads[:, NUMBER] = groups.of, verdict, technique, number
-    leads[apart, CONFIDENT] = [CONFIDENCE.index(judgement.confidence) for judgement in others]
+    leads[apart, CONFIDENT] = _each(map(_CONFIDENCE_OF.__getitem__, map(attrgetter("confidence"), others)), others)
     leads[apart, SIGNED] = [judgement.signature is not None for judgement in others]
-    leads[apart, REASONS] = [len(judgement.reasons) for judgement in others]
+    leads[apart, REASONS] = _each(map(len, map(attrgetter("reasons"), others)), others)
     leads[fine.flow, CONFIDENT], leads[fine.flow, REASONS] = CONFIDENCE.index("medium"), 1
     leads[fine.flow, KIND], leads[fine.flow, DECIDED] = fine.kind, fine.number
     judged: list[Judgement | None] = [None] * len(flows)
@@ -132,6 +134,11 @@ def gather(
     trials.controls = _smallest_by_group(np.concatenate(rows), np.concatenate(of), count, trials.name, len(texts))
     trials._keep_best()
     return trials
+
+
+def _each(values: Iterable[int], of: Sized) -> Ints:
+    """Numbers as a column, one for each of something."""
+    return np.fromiter(values, np.int64, len(of))
 
 
 def _first_names(serving: Serving, name: Ints, texts: Sequence[str | None]) -> Ints:
