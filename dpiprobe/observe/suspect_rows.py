@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ HEAD = 12
 """Payload bytes that tell what a packet begins with: a status line's version and code (RFC 9112 section 4) are the longest."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Suspects:
     """n suspect rows and where they stand. Slot indices into `flows`, -1 where there is none.
 
@@ -55,10 +56,7 @@ class Suspects:
 
     def part(self, rows: Ints) -> Suspects:
         """Some of these rows."""
-        return Suspects(
-            self.flows, self.slot[rows], self.trigger[rows], self.answered[rows], self.previous[rows], self.had_fin[rows],
-            self.overlapping, self.server_rtt, (self, rows),
-        )  # fmt: skip
+        return _Some(self, rows)
 
     def of(self, column: Ints) -> Ints:
         """A packet column over the suspect rows."""
@@ -67,6 +65,24 @@ class Suspects:
     def at(self, slots: Ints, column: Ints) -> Ints:
         """A packet column at anchors; where the anchor is missing the value means nothing."""
         return column[self.flows.row[np.maximum(slots, 0)]]
+
+
+_BY_ROW = frozenset({"slot", "trigger", "answered", "previous", "had_fin", "row", "flow", "origin"})
+
+
+class _Some(Suspects):
+    """Some rows of others; a column of theirs is made when it is first asked for, since most features ask for two or three."""
+
+    def __init__(self, whole: Suspects, rows: Ints) -> None:
+        self.flows, self.overlapping, self.server_rtt, self.whole = whole.flows, whole.overlapping, whole.server_rtt, (whole, rows)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _BY_ROW or self.whole is None:
+            raise AttributeError(name)
+        whole, rows = self.whole
+        column = getattr(whole, name)[rows]
+        setattr(self, name, column)
+        return column
 
 
 def _heads(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
