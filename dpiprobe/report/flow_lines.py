@@ -129,7 +129,6 @@ class FlowLines:
         self._capture = capture
         self._flows = flows
         self._packets: dict[tuple[int, ...], str] = {}
-        self._slots: dict[tuple[int, ...], str] = {}
 
     def fine(self, fine: Fine) -> Written:
         """Lines of flows that simply worked."""
@@ -180,15 +179,16 @@ class FlowLines:
     def _others(self, chosen: Ints, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
         pieces = _Pieces()
         number = self._numbered(judgements)
-        ends = [
-            (
-                f'{",".join(map(self._match, matches.get(judgement.flow, ())))}],"observations":[{self._observed(judgement, number)}],"reasons":['
-                f'{",".join(map(encode_basestring, judgement.reasons))}'
-            ).encode()
-            for judgement in judgements
-        ]
+        ends = [self._end(judgement, matches.get(judgement.flow, ()), number) for judgement in judgements]
         fields = [*self._facts(chosen, pieces), pieces.each(map(_said, judgements)), pieces.all(ends)]
         return _lines(chosen, self._head() + b'%b,"matches":[%b]}\n', fields, pieces)
+
+    def _end(self, judgement: Judgement, matches: Sequence[Match], number: Mapping[int, int] | Sequence[int]) -> bytes:
+        """What a line has behind the words of the verdict."""
+        self._packets.clear()
+        matched = ",".join([self._match(match) for match in matches]) if matches else ""
+        reasons = ",".join([encode_basestring(reason) for reason in judgement.reasons])
+        return f'{matched}],"observations":[{self._observed(judgement, number)}],"reasons":[{reasons}'.encode()
 
     def _facts(self, chosen: Ints, pieces: _Pieces) -> list[Ints]:
         """What flows are, in the order of the head; text by the number of its piece."""
@@ -224,17 +224,13 @@ class FlowLines:
 
     def _observed(self, judgement: Judgement, number: Mapping[int, int] | Sequence[int]) -> str:
         """What was observed of a flow. number: of the packet in each slot"""
-        seen, lists = judgement.observations, self._slots
+        seen = judgement.observations
         texts = []
         for kind, slots, more in seen.told() if isinstance(seen, Seen) else [(one.kind, one.slots, one.detail) for one in seen]:
             if len(slots) == 1:
                 text = f"{_opened(kind)}{number[slots[0]]}]"
             else:
-                key = (*slots,)
-                listed = lists.get(key)
-                if listed is None:
-                    listed = lists[key] = self._listed(tuple(sorted({number[slot] for slot in slots})))
-                text = f"{_opened(kind)}{listed}]"
+                text = f"{_opened(kind)}{self._listed(tuple(sorted({number[slot] for slot in slots})))}]"
             if more:
                 text += f",{_encode(more if isinstance(more, dict) else {'server_packets': more})[1:-1]}"
             texts.append(text)
@@ -257,7 +253,9 @@ class FlowLines:
         return f'{{"signature":{_quoted(match.signature)},"clauses":{{{",".join(clauses)}}}}}'
 
     def _listed(self, numbers: tuple[int, ...]) -> str:
-        """Packet numbers; what one clause or finding of a flow rests on, others rest on too."""
+        """Packet numbers; what one clause or finding of a flow rests on, others of it rest on too."""
+        if len(numbers) == 1:
+            return str(numbers[0])
         text = self._packets.get(numbers)
         if text is None:
             text = self._packets[numbers] = ",".join(map(str, numbers))
