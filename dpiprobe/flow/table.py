@@ -83,10 +83,10 @@ class FlowTable:
         self._skim = loops.skim
         self._buckets = buckets
         self._words = np.zeros(1 << 14, np.int64)
-        self._places = np.full(1 << 13, -1, np.int64)
-        self._known = 0  # addresses; they are `locate`'s alone, as all else is of `enter`
+        self._places = np.full(1 << 13, -1, np.int32)  # half as long as int64: a cache holds more of it
+        self._known = 0  # addresses; they are `locate`'s alone, as all else is `enter`'s
         self._flows = np.zeros(FLOWS * table_loop.COLUMNS, np.int64)
-        self._index = np.full(1 << 13, -1, np.int64)
+        self._index = np.full(1 << 13, -1, np.int32)
         self.totals = np.array([0, 0, -(1 << 62), *[0] * (skim_loop.TOTALS - 3)], np.int64)
         self._strings = np.zeros(1 << 16, np.uint8)
         self._spans = np.zeros(1 << 12, np.int64)
@@ -151,7 +151,7 @@ class FlowTable:
         if (flows + more) * table_loop.COLUMNS > len(self._flows):
             self._flows = _longer(self._flows, (flows + more) * table_loop.COLUMNS)
         if 2 * (flows + more) > len(self._index):
-            self._index = np.full(_power(4 * (flows + more)), -1, np.int64)
+            self._index = np.full(_power(4 * (flows + more)), -1, np.int32)
             self._loops.reindex(self._flows, flows, table_loop.COLUMNS, self._index)
 
     def _grow_addresses(self, more: int) -> None:
@@ -159,7 +159,7 @@ class FlowTable:
         if (self._known + more) * table_loop.WORDS > len(self._words):
             self._words = _longer(self._words, (self._known + more) * table_loop.WORDS)
         if 2 * (self._known + more) > len(self._places):
-            self._places = np.full(_power(4 * (self._known + more)), -1, np.int64)
+            self._places = np.full(_power(4 * (self._known + more)), -1, np.int32)
             self._loops.reindex(self._words, self._known, table_loop.WORDS, self._places)
 
     def _grow_strings(self, hellos: int, size: int) -> None:
@@ -174,7 +174,8 @@ class FlowTable:
 
     def finish(self) -> Directory:
         """What can be said once all packets were seen. The table takes no more."""
-        self._index = self._places = self._lookup = self._parts = self._whole = self._recent = np.empty(0, np.int64)
+        self._index = self._places = np.empty(0, np.int32)
+        self._lookup = self._parts = self._whole = self._recent = np.empty(0, np.int64)
         count = int(self.totals[1])
         flows = self._flows[: count * table_loop.COLUMNS].reshape(-1, table_loop.COLUMNS)
         ends, ports, sides = flows[:, table_loop.ENDS], flows[:, table_loop.PORTS], flows[:, table_loop.SIDES]
