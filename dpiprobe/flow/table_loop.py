@@ -6,7 +6,7 @@ Rules of this file (as in `wire/loop.py`): written once as plain Python over arr
 goes through `int()`; no dicts, objects, slices or exceptions; numbers that fit into 63 bits whatever the bytes say.
 
 Tables are flat int64 arrays. `words`: WORDS for each address: version, then four 32-bit words. `flows`: COLUMNS for each flow. `places` and
-`index`: hash tables (open addressing, a power of two long) of addresses, and of the current flow of each conversation, -1 where empty.
+`index`: hash tables (int32, open addressing, a power of two long) of addresses, and of the current flow of each conversation, -1 where empty.
 """
 
 from __future__ import annotations
