@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.bench import machine, page
 from tests.bench.captures import FULL, QUICK
@@ -35,15 +36,18 @@ def main() -> int:
         print("bench: a table without tshark, ndpiReader and cat is no result; nothing is measured", file=sys.stderr)
         return 3
     sizes = QUICK if given.quick else FULL
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="dpiprobe-bench-") as folder:
         session = Session(Path(folder), sizes, lacking)
+        if given.parts and given.kept and given.kept.exists():  # parts that were measured before stand beside those of now
+            session.figures = json.loads(given.kept.read_text())
         usual = [part for part in Session.PARTS if part != "hellos" or not given.quick]
         for part in given.parts.split(",") if given.parts else usual:
             session.measure(part)
-    figures = {"machine": machine.describe(), "quick": given.quick, "missing": [program.name for program in lacking], **session.figures}
-    if given.kept:
-        given.kept.parent.mkdir(parents=True, exist_ok=True)
-        given.kept.write_text(json.dumps(figures, indent=1) + "\n")
+            figures = {"machine": machine.describe(), "quick": given.quick, "missing": [program.name for program in lacking], **session.figures}
+            if given.kept:  # after each part: what was measured stays, should a later one fail
+                given.kept.parent.mkdir(parents=True, exist_ok=True)
+                given.kept.write_text(json.dumps(figures, indent=1) + "\n")
     text = page.tables(figures)
     if given.page and not given.quick:
         page.write(given.page, text)

@@ -30,7 +30,7 @@ QUICK = Sizes(BIG_FLOWS // 45, 2, 100)
 
 def make(folder: Path, name: str, flows: int, interfered: float, seed: int = 1) -> Path:
     """One capture, made by a process of its own, so that this one stays small."""
-    path = folder / f"{name}.pcap"
+    path = folder / f"{name.replace(' ', '-')}.pcap"  # ndpiReader takes a comma in a name for the end of it
     script = [sys.executable, "-m", "tests.bench.generate", "--flows", str(flows), "--interfered", str(interfered), "--seed", str(seed), "-o", str(path)]
     subprocess.run(script, check=True)
     return path

@@ -23,7 +23,7 @@ def tables(figures: dict[str, Any]) -> str:
     if "table" in figures:
         parts += [f"### One capture of {count['big']} packets, a quarter of its flows interfered with", _programs(figures["table"], figures["packets"]["big"])]
     if "tenth" in figures:
-        number = figures["packets"]["big, a tenth interfered"]
+        number = figures["packets"]["a tenth interfered"]
         parts += [f"### {number:,} packets, a tenth of their flows interfered with", _programs(figures["tenth"], number)]
     if "all" in figures:
         number = figures["packets"]["all interfered"]

@@ -58,7 +58,7 @@ class Session:
         return self._beside(path, {"dpiprobe analyze": analyze(path), "dpiprobe analyze --json": analyze(path, "--json")})
 
     def _tenth(self) -> dict[str, Any]:
-        path = self._capture("big, a tenth interfered", self.sizes.big, 0.1)
+        path = self._capture("a tenth interfered", self.sizes.big, 0.1)
         return self._beside(path, {"dpiprobe analyze": analyze(path)}, names=("cat", "ndpiReader -q", "tshark -T fields"))
 
     def _small(self) -> dict[str, Any]:
