@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import faulthandler
 import os
 import pickle
 import signal
@@ -33,6 +34,7 @@ def _children() -> bool:
 def test_a_worker_that_a_signal_ends(how: signal.Signals, kind: type[Exception]) -> None:
     def work(bucket: int, others: Entries | None, before: Said) -> Said:
         if bucket == 3:
+            faulthandler.disable()  # pytest's; its trace would look like an accident
             os.kill(os.getpid(), how)
         return Said()
 
