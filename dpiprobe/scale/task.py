@@ -151,6 +151,7 @@ def explain_one(
             _write_lines(records, write)
         result.unused = tuple(name for name in options.controls if name.lower() not in asked)
         result.partners = explanation.partners
+        explanation.observed.forget()  # nothing refers to itself in a circle then: one capture is gone before the next
     except InputError as wrong:
         result.error = str(wrong)
     except MemoryError:

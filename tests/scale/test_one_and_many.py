@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import require
+from dpiprobe.scale.inputs import Input
+from dpiprobe.scale.task import Form, Options, explain_one, signatures
+from tests.conftest import ROOT, require
 from tests.scale.many import DPIPROBE, captures
+
+CASE = ROOT / "pcaps" / "match" / "gfw-triple" / "test.pcap"
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,26 @@ def test_long_lines_go_through_a_file_and_come_out_the_same(folder: Path, monkey
     monkeypatch.setattr(task, "SPOOL", 100)
     spooled = task.run_task(todo, task.Options(spool=str(tmp_path)))
     assert [Path(str(result.spooled)).read_bytes() for result in spooled] == [result.text for result in whole]
+
+@pytest.mark.parametrize("form", ["lines", "table"])
+def test_a_capture_that_is_done_frees_itself(form: Form) -> None:
+    """Thousands of captures in one process do not add up until the cyclic collector comes by."""
+    given, options = Input("x.pcap", str(CASE)), Options(form, None)
+    database = signatures(None)
+
+    def once() -> None:
+        assert explain_one(0, given, options, database, lambda _: None, raw=form == "table").error is None
+
+    once()  # what is made once
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        once()
+        gc.collect()
+        left = {type(one).__module__ + "." + type(one).__name__ for one in gc.garbage}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not {name for name in left if name.startswith("dpiprobe.")}
