@@ -80,20 +80,9 @@ class Reading:
     def capture(self, decoder: Decoder, packets: Packets, hashed: bool = True) -> Capture:
         """What was read, once it is at its end; `decoder` has seen all frames and given up its fragments. `hashed`: else the hash stays empty, and
         `sha256` is asked for later."""
-        return Capture(
-            name=self.stream.name,
-            sha256=self.sha256() if hashed else "",
-            packets=packets,
-            frames=decoder.frames,
-            undecoded=sum(decoder.reasons.values()),
-            undecoded_reasons=dict(sorted(decoder.reasons.items())),
-            other=decoder.other,
-            fragments=decoder.fragments,
-            damage=self.account.damage + self.stream.damage,
-            links=list(dict.fromkeys(link_name(link) for link in decoder.links)),
-            drops=self.account.drops,
-            comments=self.account.comments,
-        )
+        account = self.account
+        damage = account.damage + self.stream.damage
+        return capture_of(self.name, self.sha256() if hashed else "", decoder, packets, damage, account.drops, account.comments)
 
     def __enter__(self) -> Reading:
         return self
@@ -102,6 +91,24 @@ class Reading:
         self.stream.close()
         if isinstance(error, MemoryError):
             raise InputError(f"{self.stream.name} needs more memory than there is; cut it into parts with 'editcap -c 1000000'.") from None
+
+
+def capture_of(name: str, sha256: str, decoder: Decoder, packets: Packets, damage: list[str], drops: int, comments: list[str]) -> Capture:
+    """A capture from what its decoder counted and what reading said of it."""
+    return Capture(
+        name=name,
+        sha256=sha256,
+        packets=packets,
+        frames=decoder.frames,
+        undecoded=sum(decoder.reasons.values()),
+        undecoded_reasons=dict(sorted(decoder.reasons.items())),
+        other=decoder.other,
+        fragments=decoder.fragments,
+        damage=damage,
+        links=list(dict.fromkeys(link_name(link) for link in decoder.links)),
+        drops=drops,
+        comments=comments,
+    )
 
 
 def _frames(window: Window, name: str, account: Account, broken: list[str]) -> Iterator[Records]:

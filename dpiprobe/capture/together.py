@@ -17,11 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.capture.model import Capture
-from dpiprobe.capture.read import Reading
+from dpiprobe.capture.read import Reading, capture_of
 from dpiprobe.capture.source import STEP, open_source
 from dpiprobe.errors import InputError
 from dpiprobe.wire.decode import Decoder, Records
-from dpiprobe.wire.links import link_name
 from dpiprobe.wire.packets import Packets
 
 Ints = npt.NDArray[np.int64]
@@ -112,20 +111,10 @@ class Together:
     def capture(self, decoder: Decoder, packets: Packets, hashed: bool = True) -> Capture:
         """What was read, once all are at their end. `hashed`: else the hash stays empty, and `sha256` is asked for later."""
         accounts = [(path, reading.account, reading.stream) for path, reading in zip(self._paths, self._readings, strict=True)]
-        return Capture(
-            name=self.name,
-            sha256=self.sha256() if hashed else "",
-            packets=packets,
-            frames=decoder.frames,
-            undecoded=sum(decoder.reasons.values()),
-            undecoded_reasons=dict(sorted(decoder.reasons.items())),
-            other=decoder.other,
-            fragments=decoder.fragments,
-            damage=[f"{path}: {sentence}" for path, account, stream in accounts for sentence in account.damage + stream.damage],
-            links=list(dict.fromkeys(link_name(link) for link in decoder.links)),
-            drops=sum(account.drops for _, account, _ in accounts),
-            comments=list(dict.fromkeys(comment for _, account, _ in accounts for comment in account.comments)),
-        )
+        damage = [f"{path}: {sentence}" for path, account, stream in accounts for sentence in account.damage + stream.damage]
+        drops = sum(account.drops for _, account, _ in accounts)
+        comments = list(dict.fromkeys(comment for _, account, _ in accounts for comment in account.comments))
+        return capture_of(self.name, self.sha256() if hashed else "", decoder, packets, damage, drops, comments)
 
     def sha256(self) -> str:
         """The hash of all files' bytes, which are read for it once more."""

@@ -1,7 +1,7 @@
 """The parts of a large capture that was read, explained: records as lines, and what a summary shows.
 
 Rules of this file: records come in the order of design section 7; which part a flow was in does not show. It and what it imports is loaded while
-the capture is being read (`load`), so reading needs none of it.
+the capture is being read (`large._load`), so reading needs none of it.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ def explain_large(
                 from dpiprobe.partition.explaining import explain_parts
 
                 found = explain_parts(parts, Settings(database, None, controls, bool(controls), lines, interesting, expected), jobs)
-                found.capture = replace(found.capture, sha256=reading.sha256())  # a thread may have been at it until now
+                if hashed:
+                    found.capture = replace(found.capture, sha256=reading.sha256())  # a thread may have been at it until now
                 return found
             finally:
                 parts.close()

@@ -163,11 +163,6 @@ class FlowView:
         return max((self.end[self.at(s)] for s in self.server_words), default=0)
 
     @lazy
-    def trigger_copies(self) -> list[int]:
-        """Slots of the client's packets that carry bytes of the trigger, ascending."""
-        return self._block.slots_where("hello_copy", self._place)
-
-    @lazy
     def one_direction(self) -> bool:
         """Only one side's packets are in the capture although the other must have spoken."""
         clients, servers = CLIENT in self.origin, SERVER in self.origin

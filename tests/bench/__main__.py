@@ -1,6 +1,6 @@
 """`python -m tests.bench [--quick] [--page docs/performance.md] [--readme README.md] [--json FILE]`: measure dpiprobe beside the alternatives.
 
-A full run takes a quarter of an hour and 8 GB of temporary space and writes the tables into the page; a quick one takes two minutes and prints them.
+A full run takes twenty minutes and 8 GB of temporary space and writes the tables into the page; a quick one takes two minutes and prints them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import json
 import threading
@@ -24,6 +23,7 @@ from dpiprobe.signature.database import load
 from dpiprobe.signature.ledger import Ledger
 from dpiprobe.tls.craft import client_hello
 from dpiprobe.wire import build
+from tests.circles import left_in_circles
 from tests.conftest import ROOT
 
 CASES = sorted(ROOT.glob("pcaps/*/*/*.pcap*"))
@@ -109,19 +109,7 @@ def test_an_interruption_ends_the_reading_thread(error: type[BaseException], mon
 @pytest.mark.parametrize("path", CASES[::16], ids=lambda path: path.parent.name)
 def test_a_part_that_is_done_frees_itself(path: Path) -> None:
     """Nothing refers to itself in circles: workers do without the cyclic collector."""
-    parts(path, Loops())  # what is made once
-    gc.collect()
-    gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        parts(path, Loops())
-        gc.collect()
-        left = {type(one).__module__ + "." + type(one).__name__ for one in gc.garbage}
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
-    assert not {name for name in left if name.startswith("dpiprobe.")}
+    assert not left_in_circles(lambda: parts(path, Loops()))
 
 
 def test_a_long_pipe_is_begun_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

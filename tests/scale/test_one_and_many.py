@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from dpiprobe.scale.inputs import Input
 from dpiprobe.scale.task import Form, Options, explain_one, signatures
+from tests.circles import left_in_circles
 from tests.conftest import ROOT, require
 from tests.scale.many import DPIPROBE, captures
 
@@ -93,16 +93,4 @@ def test_a_capture_that_is_done_frees_itself(form: Form) -> None:
     def once() -> None:
         assert explain_one(0, given, options, database, lambda _: None, raw=form == "table").error is None
 
-    once()  # what is made once
-    gc.collect()
-    gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        once()
-        gc.collect()
-        left = {type(one).__module__ + "." + type(one).__name__ for one in gc.garbage}
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
-        gc.enable()
-    assert not {name for name in left if name.startswith("dpiprobe.")}
+    assert not left_in_circles(once)

@@ -48,6 +48,14 @@ def standing_resets(view: FlowView) -> list[int]:
     return out
 
 
+def trigger_copies(view: FlowView) -> list[int]:
+    """Slots of the client's packets that carry bytes of the trigger, ascending."""
+    return [
+        s for s in view.client_words
+        if view.length[view.at(s)] and view.offset[view.at(s)] < view.hello_end and view.end[view.at(s)] > view.hello_start
+    ]  # fmt: skip
+
+
 def early_arrivals(view: FlowView, resets: list[int], samples: int) -> dict[tuple[str, bool, bool], list[int]]:
     if view.rtt <= 0 or view.hello < 0:
         return {}
@@ -60,10 +68,11 @@ def early_arrivals(view: FlowView, resets: list[int], samples: int) -> dict[tupl
             candidates[slot] = content_technique(view, slot)
     found: dict[tuple[str, bool, bool], list[int]] = {}
     for slot, technique in sorted(candidates.items()):
-        before = bisect_left(view.trigger_copies, slot)
+        copies = trigger_copies(view)
+        before = bisect_left(copies, slot)
         if not before or view.when(slot) - view.when(view.hello) > EARLY_FRACTION * view.rtt or echoes(view, slot):
             continue
-        if view.when(slot) < view.when(view.trigger_copies[before - 1]):
+        if view.when(slot) < view.when(copies[before - 1]):
             continue
         told = technique == "rst" or int(view.flows.timestamps[view.f]) == 1
         steady = not effect_before_cause(view) and not clock_too_coarse(view) and not clock_ran_back(view, slot)
