@@ -29,7 +29,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
         calls.append((path, options))
         if path.startswith("bad"):
             raise InputError(f"{path} is empty; record it again")
-        return SimpleNamespace(records=[record | {"capture": path} for record in RECORDS], partners=0 if options.get("server_side") else None)
+        records = [record | {"capture": path} for record in RECORDS]
+        return SimpleNamespace(records=records, partners=0 if options.get("server_side") else None, observed=SimpleNamespace(forget=lambda: None))
 
     monkeypatch.setattr(task, "explain_file", explain_file)
     for module in (task, run):
