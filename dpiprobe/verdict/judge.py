@@ -49,6 +49,9 @@ BARE_TRIALS = 2
 """Trials in which an early reset must come that any host could have sent for a socket it does not know (a router that forgot the connection,
 an anycast node nearer than the server): chance does not strike one name twice between working controls; policy."""
 
+Findings = dict[int, list[Evidence]]
+"""By flow, of those flows that have any."""
+
 
 class Judge:
     """Judges a batch: `judgements()` gives one Judgement a flow, in flow order."""
@@ -90,39 +93,35 @@ class Judge:
         findings = self._found()
         self.certificates = self._certificates() if self.expected else {}
         for f, compared in self.certificates.items():
-            findings[f] += compared
+            findings.setdefault(f, []).extend(compared)
         places = self._places(grouping.places, findings)
         self._repeated(findings, places)
         because: dict[int, str] = {}
         for group in grouping.names.members_with(range(count)) if self.controls.designated else ():
             for f, evidence in slow_flows(self.observed, group, self.controls, self.outcomes).items():
-                findings[f].append(evidence)
+                findings.setdefault(f, []).append(evidence)
                 self.outcomes[f] = Outcome("slow", self.outcomes[f].slot)
         quiet = self.outcomes.having("silent", "stalled", "unreachable")
         asked_for = grouping.names.members_with(quiet)
-        for f, silence in self._interrupted(quiet).items():
-            if silence.evidence:
-                findings[f].append(silence.evidence)
-            if silence.because:
-                because[f] = silence.because
         mute = [f for f in quiet if self.outcomes[f].word != "stalled" and self.kinds[f] in (CLIENT_HELLO, HTTP_REQUEST)]
-        for f, silence in dropped_hellos(self.observed, mute, self.controls, self.view).items():
-            if silence.evidence:
-                findings[f].append(silence.evidence)
-            if silence.because:
-                because[f] = silence.because
+        for told in (self._interrupted(quiet), dropped_hellos(self.observed, mute, self.controls, self.view)):
+            for f, silence in told.items():
+                if silence.evidence:
+                    findings.setdefault(f, []).append(silence.evidence)
+                if silence.because:
+                    because[f] = silence.because
         because |= allow_for_losses(self.observed, asked_for, findings)
         for group in asked_for:
-            dropped = [e for f in group for e in findings[f] if e.kind == "hello-unacknowledged" and e.sufficient]
+            dropped = [e for f in group for e in findings.get(f, ()) if e.kind == "hello-unacknowledged" and e.sufficient]
             for evidence in dropped:
                 evidence.weight = "medium" if len(dropped) > 1 else evidence.weight
-        plain = fine(self.observed, self.outcomes, {*self.matches, *self.ends, *because, *(f for f, found in enumerate(findings) if found)})
+        plain = fine(self.observed, self.outcomes, {*self.matches, *self.ends, *because, *findings})
         rest = np.ones(count, np.bool_)
         rest[plain.flow] = False
         judged: list[Judgement | None] = [None] * count  # but for the plain ones
         words = self.outcomes.words
         for f in np.flatnonzero(rest).tolist():
-            judged[f] = self._judge(f, findings[f], because.get(f), words[f])
+            judged[f] = self._judge(f, findings.get(f) or [], because.get(f), words[f])
         self._one_place(grouping.names, judged)
         for place in {id(place): place for place in places.values()}.values():
             self._residual(place, judged)
@@ -143,17 +142,16 @@ class Judge:
 
     # ---- each flow alone
 
-    def _found(self) -> list[list[Evidence]]:
+    def _found(self) -> Findings:
         """What speaks in each flow alone, and in the captures of both ends."""
-        findings: list[list[Evidence]] = [[] for _ in range(len(self.outcomes))]
         self.view.expect(np.flatnonzero(~self.outcomes.are("worked")).tolist())
-        for f, found in findings_of(self.observed, self.samples, self.view, self._sheds_timestamps).items():
-            findings[f] = found
+        findings = findings_of(self.observed, self.samples, self.view, self._sheds_timestamps)
         for f, matches in self.matches.items():
             if self.observations.suspected[f] and (distinctive := self._distinctive(matches)):
-                findings[f] += distinctive
+                findings.setdefault(f, []).extend(distinctive)
         for f, ends in self.ends.items():
-            findings[f] += ends.evidence
+            if ends.evidence:
+                findings.setdefault(f, []).extend(ends.evidence)
         return findings
 
     def _distinctive(self, matches: Sequence[Match]) -> list[Evidence]:
@@ -172,11 +170,11 @@ class Judge:
         slots: list[int] = self.observed.slot.tolist()
         return slots
 
-    def _places(self, groups: Groups, findings: Sequence[list[Evidence]]) -> dict[int, Place]:
+    def _places(self, groups: Groups, findings: Findings) -> dict[int, Place]:
         """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""
         starts, flows = self.columns.first_time.tolist(), self.observed.flows
         asking = {*self.outcomes.having("unanswered", "refused")}
-        asking.update(f for f, found in enumerate(findings) if found and any(e.repeatable and not e.sufficient for e in found))
+        asking.update(f for f, found in findings.items() for e in found if e.repeatable and not e.sufficient)
         places: dict[int, Place] = {}
         for members in groups.members_with(asking):
             places |= dict.fromkeys(members, Place(flows, members, self.outcomes, starts))
@@ -200,14 +198,15 @@ class Judge:
     def _stamps(self) -> Timestamps:
         return timestamps_of(self.observed)
 
-    def _repeated(self, findings: list[list[Evidence]], places: Mapping[int, Place]) -> None:
+    def _repeated(self, findings: Findings, places: Mapping[int, Place]) -> None:
         """Design section 4 (d): early packets that one flow cannot prove alone, in several trials of a name whose control works; and those
         after which the client got nowhere at that address for a while."""
         groups: dict[tuple[int, int, str | None], list[tuple[int, Evidence]]] = defaultdict(list)
         flows = self.observed.flows
-        for f, found in enumerate(findings):
+        doubtful = sorted(f for f, found in findings.items() for e in found if e.repeatable and not e.sufficient)
+        for f in dict.fromkeys(doubtful):
             trigger = flows.triggers[f]
-            for evidence in found:
+            for evidence in findings[f]:
                 if not evidence.repeatable or evidence.sufficient:
                     continue
                 if places[f].punishment_followed(f):

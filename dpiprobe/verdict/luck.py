@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -33,13 +33,13 @@ of design section 4 (e), since a single trial decides; policy."""
 SILENT = ("hello-unacknowledged", "lost-between-the-ends")
 
 
-def allow_for_losses(observed: Observed, groups: Sequence[Sequence[int]], findings: Sequence[list[Evidence]]) -> dict[int, str]:
+def allow_for_losses(observed: Observed, groups: Sequence[Sequence[int]], findings: Mapping[int, list[Evidence]]) -> dict[int, str]:
     """For groups of flows, each those of one name from one client to one server: findings of silence that the path's losses explain are no longer
     sufficient. Returns why, by flow."""
     why: dict[int, str] = {}
     doubtful: list[tuple[Sequence[int], list[int]]] = []
     for group in groups:
-        silent = [f for f in group if findings[f] and any(map(_swallowed, findings[f])) and observed.facts.copies[f] > 0]
+        silent = [f for f in group if f in findings and any(map(_swallowed, findings[f])) and observed.facts.copies[f] > 0]
         if len(silent) == 1 and any(observed.flows.ack_end[g] >= 0 for g in group if g != silent[0]):
             why |= _take_back(silent, findings, "; in this trial alone: in another one the server heard this name's hello")
         elif silent:
@@ -56,7 +56,7 @@ def _swallowed(evidence: Evidence) -> bool:
     return evidence.kind in SILENT and evidence.technique == "drop.hello" and evidence.sufficient
 
 
-def _take_back(silent: Sequence[int], findings: Sequence[list[Evidence]], why: str) -> dict[int, str]:
+def _take_back(silent: Sequence[int], findings: Mapping[int, list[Evidence]], why: str) -> dict[int, str]:
     for f in silent:
         for evidence in filter(_swallowed, findings[f]):
             evidence.sufficient = False
