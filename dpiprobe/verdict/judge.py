@@ -32,7 +32,7 @@ from dpiprobe.verdict.grouping import Groups, grouping_of
 from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.luck import allow_for_losses
 from dpiprobe.verdict.model import Evidence, Judgement, Observation, Outcome
-from dpiprobe.verdict.observations import Observations
+from dpiprobe.verdict.observations import Observations, Seen
 from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.quic import unanswered_initials
 from dpiprobe.verdict.residual import Culprits, Place, punished
@@ -70,6 +70,7 @@ class Judge:
         self.ledger = ledger
         self.expected = expected
         self.certificates: dict[int, list[Evidence]] = {}
+        self._winners: dict[tuple[str, ...], str | None] = {}
         self._shed_by: dict[tuple[int, bool], bool] = {}
         self.observed = observed
         self.outcomes = in_columns(outcomes).copy()
@@ -83,7 +84,9 @@ class Judge:
         self.view = views or Views(observed)
         self.kinds: list[int] = observed.flows.trigger_kind.tolist()
         self.observations = Observations(observed)
-        self.blame = Blame(observed, self.outcomes, self.view)
+        asks = np.isin(observed.flows.trigger_kind, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))
+        self._by_name = asks & (controls.state_numbers == STATES.index("completes"))  # a hello or request with another name worked: the name matters
+        self.blame = Blame(observed, self.outcomes, self.view, self._by_name)
         self.excuses = Excuses(observed, self.outcomes, controls, self.view)
 
     def judgements(self) -> Judgements:
@@ -224,18 +227,28 @@ class Judge:
                     evidence.reason += f"; so in {trials} trials, while the control works"
 
     def _judge(self, f: int, found: list[Evidence], because: str | None, word: str) -> Judgement:
-        kind, seen = self.kinds[f], self.observations.of(f, found, word)
-        judgement = Judgement(
-            f, word, "insufficient", None, [], None, None, [], "unknown", "unknown", "unknown", "low", None, found, seen, [],
-        )  # fmt: skip
-        proof = [e for e in found if e.sufficient]
         ends = self.ends.get(f)
-        if ends and ends.cleared and all(e.kind in FROM_ONE_END for e in proof):
-            self._clear(judgement, ends.cleared)
-        elif proof:
-            self.blame.blame(judgement, proof, word)
-        elif word != "worked":
-            self.excuses.excuse(judgement, found, because)
+        cleared = ends is not None and ends.cleared and all(e.kind in FROM_ONE_END for e in found if e.sufficient)
+        judgement = self.blame.blame(f, word, found) if found and not cleared else None
+        if judgement is not None:
+            judgement.observations = Seen(self.observations, f, found)
+        else:
+            judgement = Judgement(f, word, evidence=found, observations=self.observations.of(f, found, word))
+            self._acquit(judgement, ends.cleared if ends else None, because)
+        technique = judgement.technique
+        if technique is not None:
+            judgement.signature = self._winner(f, technique)
+            if ends and ends.direction != "unknown":
+                judgement.direction = ends.direction
+        return judgement
+
+    def _acquit(self, judgement: Judgement, cleared: str | None, because: str | None) -> None:
+        """What is said of a flow without proof. cleared: why the server's own capture explains what looked strange"""
+        f, kind = judgement.flow, self.kinds[judgement.flow]
+        if cleared:
+            self._clear(judgement, cleared)
+        elif judgement.outcome != "worked":
+            self.excuses.excuse(judgement, judgement.evidence, because)
         elif (strange := self._strange_certificate(f)) is not None:
             judgement.verdict, judgement.because = "insufficient", "server-or-third-party"
             judgement.technique, judgement.techniques = "mitm", ["mitm"]
@@ -244,23 +257,11 @@ class Judge:
         else:
             judgement.verdict, judgement.confidence = "ok", "medium"
             judgement.reasons.append(why_fine(kind, self.observed.flows.number(self.outcomes[f].slot)))
-        technique = judgement.technique
-        if technique is None or judgement.verdict in ("ok", "down"):
+        if judgement.technique is None or judgement.verdict in ("ok", "down"):
             judgement.technique, judgement.techniques = None, []
         else:
-            by_name = self._controlled[f]
-            judgement.mechanism, judgement.trigger, judgement.direction, judgement.position = around(technique, kind, by_name)
-            judgement.signature = self._winner(f, technique)
-            if ends and ends.direction != "unknown":
-                judgement.direction = ends.direction
-        return judgement
-
-    @cached_property
-    def _controlled(self) -> list[bool]:
-        """Of each flow: a hello or request with another name worked, so that the name matters."""
-        asks = np.isin(self.observed.flows.trigger_kind, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))
-        controlled: list[bool] = (asks & (self.controls.state_numbers == STATES.index("completes"))).tolist()
-        return controlled
+            about = around(judgement.technique, kind, bool(self._by_name[f]))
+            judgement.mechanism, judgement.trigger, judgement.direction, judgement.position = about
 
     def _certificates(self) -> dict[int, list[Evidence]]:
         """Of each flow that worked, its certificate against the expected one, where there is something to compare."""
@@ -286,27 +287,29 @@ class Judge:
 
     def _winner(self, f: int, technique: str) -> str | None:
         """The most specific match whose technique is that of the verdict (or its parent or child)."""
-        for match in self.matches.get(f, ()):
-            if not match.pending and related(match.definition.technique, technique):
-                return match.signature
-        top = technique.split(".", maxsplit=1)[0]
-        for match in self.matches.get(f, ()):
-            if not match.pending and match.deployment and match.definition.technique.split(".")[0] == top:
-                return match.signature
-        return None
+        matches = self.matches.get(f)
+        if not matches:
+            return None
+        key = technique, *[match.signature for match in matches if not match.pending]
+        winner = self._winners.get(key, "")
+        if winner == "":
+            winner = self._winners[key] = _most_specific([match for match in matches if not match.pending], technique)
+        return winner
 
     # ---- what needs other flows' verdicts
 
     def _one_place(self, names: Groups, judged: list[Judgement | None]) -> None:
         """Where one trial of a name shows that the server heard the hello, a trial that only lacks this sight has no position: the same box does
         not swallow now and pass then, but captures and paths lose packets."""
-        swallowed = [j for j in judged if j is not None and j.technique == "rst.in-path"]
+        others = [j for j in judged if j is not None]  # whoever is not among them worked
+        swallowed = [j for j in others if j.technique == "rst.in-path"]
         if not swallowed:
             return
         flows = self.observed.flows
-        answered = np.array([j is None or j.outcome == "worked" for j in judged], np.bool_)
-        heard = (flows.hello >= 0) & ((flows.ack_end >= 0) | answered)
-        heard |= np.array([j is not None and j.technique == "rst.on-path" for j in judged], np.bool_)
+        heard = np.ones(len(flows), np.bool_)
+        heard[[j.flow for j in others if j.outcome != "worked"]] = False
+        heard = (flows.hello >= 0) & ((flows.ack_end >= 0) | heard)
+        heard[[j.flow for j in others if j.technique == "rst.on-path"]] = True
         somewhere = np.bincount(names.of[heard], minlength=len(names)) > 0
         for j in swallowed:
             if somewhere[names.of[j.flow]]:
@@ -341,3 +344,11 @@ class Judge:
             if not evidence.sufficient:
                 fresh.could_be = ["residual", "server-down", "address.drop"]
             judged[f] = fresh
+
+
+def _most_specific(matches: Sequence[Match], technique: str) -> str | None:
+    for match in matches:
+        if related(match.definition.technique, technique):
+            return match.signature
+    top = technique.split(".", maxsplit=1)[0]
+    return next((m.signature for m in matches if m.deployment and m.definition.technique.split(".")[0] == top), None)
