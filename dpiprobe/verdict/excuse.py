@@ -24,6 +24,7 @@ from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView
+from dpiprobe.wire.packets import ACK
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,7 +54,7 @@ class Excuses:
 
     def excuse(self, judgement: Judgement, found: list[Evidence], because: str | None) -> None:
         """Fill in verdict, reason word, alternatives and sentences of a flow that nobody can be blamed for."""
-        f, word = judgement.flow, self.outcomes[judgement.flow].word
+        f, word = judgement.flow, judgement.outcome
         judgement.verdict = "insufficient"
         handler = HANDLERS.get(word)
         if handler is None:
@@ -65,13 +66,12 @@ class Excuses:
             judgement.because = "mid-stream"
 
     def _reset(self, judgement: Judgement, f: int, found: list[Evidence], because: str | None) -> None:
-        slot, state = self.outcomes[f].slot, self.controls.state(f)
-        number = self.observed.flows.number(slot)
+        state, (slot, number, bare, *_) = self.controls.state(f), self._marks.told[f]
         if state == "fails":
             judgement.verdict = "down"
             judgement.reasons.append("other names fail at this address as well")
             return
-        if state == "completes" and connection_forgotten(view := self.view(f), slot):
+        if bare and state == "completes" and connection_forgotten(view := self.view(f), slot):
             judgement.because = "server-or-third-party"
             judgement.technique, judgement.techniques = "rst", ["rst"]
             judgement.could_be += ["server-policy", "server-restart", "rst"]
@@ -262,7 +262,8 @@ def connection_forgotten(view: FlowView, slot: int) -> bool:
 
 class Marks:
     """What about the packets that decided outcomes speaks for the server: timestamps of this connection, an IP ID that continues its counter, its
-    TTL. of, slots: the flows and, of each, that packet"""
+    TTL. of, slots: the flows and, of each, that packet
+    told: by flow that packet, its number, whether `no_socket_reset` is true of it, and what else speaks for the server"""
 
     def __init__(self, observed: Observed, of: Ints, slots: Ints, views: View) -> None:
         flows, packets = observed.flows, observed.flows.packets
@@ -275,12 +276,13 @@ class Marks:
         counts = (at >= 0) & (flows.flow[before] == of) & (packets.ip_id[row] > 0) & (step > 0) & (step <= COUNTER_STEP)
         model = flows.row[np.maximum(flows.syn_ack[of], 0)]  # beside another DF an equal TTL proves nothing
         alike = (flows.syn_ack[of] >= 0) & (packets.df[row] == packets.df[model]) & (packets.ttl[row] == packets.ttl[model])
-        told = (slots, packets.ts_echo[row] >= 0, counts, alike)
-        self._told = dict(zip(of.tolist(), zip(*(column.tolist() for column in told), strict=True), strict=True))
+        unknown = (packets.flags[row] & ACK == 0) & (packets.window[row] == 0) & (packets.options[row] == 0) & np.isin(packets.ip_id[row], (0, -1))
+        told = (slots, packets.number[row], unknown, packets.ts_echo[row] >= 0, counts, alike)
+        self.told: dict[int, tuple[int, ...]] = dict(zip(of.tolist(), zip(*(column.tolist() for column in told), strict=True), strict=True))
 
     def of(self, f: int) -> list[str]:
         """Those of one flow."""
-        slot, stamped, counts, alike = self._told[f]
+        slot, _, _, stamped, counts, alike = self.told[f]
         marks = ["timestamps of this connection"] if stamped and echoes(self._views(f), slot) else []
         if counts:
             marks.append("an IP ID that continues the server's counter")
