@@ -57,6 +57,10 @@ class Trigger:
     method: str | None = None
 
 
+Requests = tuple[list[Trigger | None], Ints]
+"""Triggers, each once, and which of them is each flow's: flows share those that are equal, where that is known."""
+
+
 @dataclass(slots=True)
 class Flows:
     """f flows over m slots; see the module's rules. int64 columns.
@@ -72,6 +76,7 @@ class Flows:
     client_seen, server_seen (contiguous bytes the capture holds of each side), client_acked (highest offset of the server's stream
     that the client acknowledged), rtt (smallest round trip in ns, -1 unknown), rtt_samples, timestamps (1 where both sides
     negotiated them, 0 where not, -1 unknown).
+    triggers: one a flow · shared: the same as `requests` gives them
     Of a part of a capture: numbers (each flow's place among all flows of the capture, from 0), watched_until (time of its last packet, ns).
     """
 
@@ -122,19 +127,19 @@ class Flows:
     triggers: list[Trigger | None] = field(default_factory=list)
     numbers: Ints | None = None
     watched_until: int | None = None
-    _requests: tuple[list[Trigger | None], Ints] | None = field(default=None, init=False, repr=False, compare=False)
+    shared: Requests | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.start)
 
-    def requests(self) -> tuple[list[Trigger | None], Ints]:
-        """The triggers as objects, each once, and which of them is each flow's: flows of a part share those that are equal."""
-        if self._requests is None:
+    def requests(self) -> Requests:
+        """The triggers as objects, each once, and which of them is each flow's."""
+        if self.shared is None:
             ids = list(map(id, self.triggers))
             known = dict(zip(ids, self.triggers, strict=True))
             place = dict(zip(known, range(len(known)), strict=True))
-            self._requests = list(known.values()), np.fromiter(map(place.__getitem__, ids), np.int64, len(ids))
-        return self._requests
+            self.shared = list(known.values()), np.fromiter(map(place.__getitem__, ids), np.int64, len(ids))
+        return self.shared
 
     def slots(self, flow: int) -> range:
         """Slot indices of one flow."""

@@ -7,7 +7,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from dpiprobe.flow import landmarks as all_at_once
 from dpiprobe.flow import stream
 from dpiprobe.flow.by_flow import ByFlow, by_flow
-from dpiprobe.flow.flows import NO_TRIGGER, Flows, Trigger
+from dpiprobe.flow.flows import NO_TRIGGER, Flows, Requests
 from dpiprobe.flow.group import Grouped, group
 from dpiprobe.flow.join import join
 from dpiprobe.flow.orient import orient
@@ -33,18 +32,19 @@ def settle(packets: Packets) -> Flows:
     return settle_grouped(packets, *join(packets, grouped, *orient(packets, grouped)))
 
 
-def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints, known: Sequence[Trigger | None] = ()) -> Flows:
+def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints, known: Requests | None = None) -> Flows:
     """The flows of packets whose grouping is known already; `client_low`, `oriented_by`: as `orient` gives them; `known`: triggers already read."""
     row, flow, count = grouped.row, grouped.flow, grouped.flow_count
     client_key = np.where(client_low, grouped.low_key, grouped.high_key)
     server_key = np.where(client_low, grouped.high_key, grouped.low_key)
-    edges = np.searchsorted(flow, np.arange(count + 1)) if count else np.zeros(1, np.int64)
-    start, stop = edges[:-1].astype(np.int64), edges[1:].astype(np.int64)
+    stop = np.cumsum(np.bincount(flow, minlength=count))
+    start = np.concatenate((np.zeros(1, np.int64), stop[:-1]))[:count]
     loops: ByFlow | None = by_flow(packets, grouped, start, stop)
     of = loops.streams(client_low) if loops else stream.streams(packets, grouped, client_low)
     duplicate = stream.capture_copies(packets, row, flow, of)
-    triggers, hello_start, hello_end = find_triggers(packets, row, flow, of, count, known)
-    kinds = np.array([t.kind if t else NO_TRIGGER for t in triggers], np.int64)
+    shared, hello_start, hello_end = find_triggers(packets, row, flow, of, count, known)
+    each, which = shared
+    kinds = np.array([t.kind if t else NO_TRIGGER for t in each], np.int64)[which]
     asked = (of, duplicate, hello_start, hello_end, kinds)
     marks: dict[str, Any] = loops.landmarks(*asked) if loops else all_at_once.landmarks(packets, row, flow, *asked)
     return Flows(
@@ -53,5 +53,5 @@ def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, orient
         transport=grouped.transport, client=client_key >> 16, server=server_key >> 16,
         client_port=client_key & 0xFFFF, server_port=server_key & 0xFFFF, oriented_by=oriented_by,
         client_base=of.client_base, server_base=of.server_base, hello_start=hello_start, hello_end=hello_end,
-        trigger_kind=kinds, triggers=triggers, **marks,
+        trigger_kind=kinds, triggers=list(map(each.__getitem__, which.tolist())), shared=shared, **marks,
     )  # fmt: skip

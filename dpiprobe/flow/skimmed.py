@@ -8,7 +8,8 @@ from struct import unpack_from
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT_HELLO, Trigger
+from dpiprobe.flow.flows import CLIENT_HELLO, Requests, Trigger
+from dpiprobe.flow.numbers import numbers
 from dpiprobe.flow.skim_loop import ABSENT, ALPN, SIGNATURES, VERSIONS
 from dpiprobe.tls import hello as tls_hello
 from dpiprobe.tls.fingerprint import ja4
@@ -30,22 +31,20 @@ class Hellos:
     _fingerprints: dict[int, tuple[list[str] | None, str, str | None]] = field(default_factory=dict)
     _made: dict[tuple[int, int, int], Trigger] = field(default_factory=dict)
 
-    def triggers(self, flows: Ints) -> list[Trigger | None]:
+    def triggers(self, flows: Ints) -> Requests:
         """The triggers of these flows, None where a flow's hello has to be read yet. Equal hellos share one, which nobody changes."""
         made = self._made
         if len(made) > MOST:
             made.clear()
         essence, name, length = self.essence[flows], self.name[flows], self.length[flows]
-        pair = np.unique(essence.astype(np.int64) << 32 | name, return_inverse=True)[1]
-        _, first, which = np.unique(pair << 32 | length, return_index=True, return_inverse=True)
-        each = np.empty(len(first), np.object_)
-        for i, key in enumerate(zip(essence[first].tolist(), name[first].tolist(), length[first].tolist(), strict=True)):
+        of, first = numbers(numbers(essence.astype(np.int64) << 32 | name)[0] << 32 | length)
+        each: list[Trigger | None] = []
+        for key in zip(essence[first].tolist(), name[first].tolist(), length[first].tolist(), strict=True):
             trigger = made.get(key)
             if trigger is None and key[0] >= 0:
                 trigger = made[key] = self._make(*key)
-            each[i] = trigger
-        out: list[Trigger | None] = each[which].tolist()
-        return out
+            each.append(trigger)
+        return each, of
 
     def _make(self, essence: int, name: int, length: int) -> Trigger:
         found = self._fingerprints.get(essence)

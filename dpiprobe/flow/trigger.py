@@ -9,8 +9,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -21,6 +19,7 @@ from dpiprobe.flow.flows import (
     OTHER_DATA,
     QUIC_INITIAL,
     UNKNOWN,
+    Requests,
     Trigger,
 )
 from dpiprobe.flow.orient import client_speech
@@ -48,19 +47,18 @@ _RECORDS = (b"\x16", b"\x14", b"\x15", b"\x18")
 """A ClientHello's stream begins with a handshake record, or with one that is put before it: ChangeCipherSpec, alert, heartbeat."""
 
 
-def find_triggers(
-    packets: Packets, row: Ints, flow: Ints, of: Streams, count: int, known: Sequence[Trigger | None] = ()
-) -> tuple[list[Trigger | None], Ints, Ints]:
-    """Per flow: the trigger or None, and the offsets where it starts and ends (UNKNOWN without one). `known`: those that were read already, at 0."""
-    triggers: list[Trigger | None] = list(known) or [None] * count
-    begins, ends = np.full(count, UNKNOWN, np.int64), np.full(count, UNKNOWN, np.int64)
-    told = np.array([t is not None for t in triggers], bool)
-    begins[told], ends[told] = 0, [t.length for t in triggers if t is not None]
-    offset, end = of.offset, of.end
-    speaks = np.flatnonzero((of.origin == CLIENT) & (of.length > 0) & ((of.flags & RST) == 0) & ~told[flow])
+def find_triggers(packets: Packets, row: Ints, flow: Ints, of: Streams, count: int, known: Requests | None = None) -> tuple[Requests, Ints, Ints]:
+    """The triggers of all flows, and the offsets where they start and end (UNKNOWN without one). `known`: those that were read already, at 0."""
+    triggers, which = known or ([None], np.zeros(count, np.int64))
+    ends = np.array([t.length if t is not None else UNKNOWN for t in triggers], np.int64)[which]
+    begins = np.where(ends != UNKNOWN, 0, UNKNOWN)
+    left = np.flatnonzero((ends == UNKNOWN)[flow]) if known is None or (ends == UNKNOWN).any() else np.empty(0, np.int64)
+    speaks = left[(of.origin[left] == CLIENT) & (of.length[left] > 0) & ((of.flags[left] & RST) == 0)]
     if not len(speaks):
-        return triggers, begins, ends
-    speech = client_speech(packets, row)
+        return (triggers, which), begins, ends
+    triggers, which, offset, end = triggers.copy(), which.copy(), of.offset, of.end
+    speech = np.zeros(len(row), np.bool_)
+    speech[speaks] = client_speech(packets, row[speaks])
     edges = np.flatnonzero(np.concatenate(([True], np.diff(flow[speaks]) != 0, [True])))
     for begin, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         mine = speaks[begin:stop]
@@ -68,8 +66,10 @@ def find_triggers(
         f = int(flow[head])
         quic = packets.protocol[row[head]] == UDP
         found = (_quic(packets, row, mine), 0, int(end[head])) if quic else _of_stream(packets, row, mine, offset, end, speech)
-        triggers[f], begins[f], ends[f] = found
-    return triggers, begins, ends
+        trigger, begins[f], ends[f] = found
+        which[f] = len(triggers)
+        triggers.append(trigger)
+    return (triggers, which), begins, ends
 
 
 def _of_stream(packets: Packets, row: Ints, mine: Ints, offset: Ints, end: Ints, speech: Bools) -> tuple[Trigger, int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN, Flows
+from dpiprobe.flow.numbers import numbers
 from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
 from dpiprobe.observe import suspect_loop
 from dpiprobe.observe.conflicts import conflicting
@@ -40,7 +41,7 @@ class Observed:
         self.origin: Ints = suspects.origin
         self.flags: Ints = flows.flags[suspects.slot]
         self.flow_count = len(flows)
-        self._edges: list[int] = np.searchsorted(self.flow, np.arange(len(flows) + 1)).tolist()
+        self._edges: list[int] = [0, *np.cumsum(np.bincount(self.flow, minlength=len(flows))).tolist()]
         self.trigger_kind: Ints = flows.trigger_kind
         self.reaches_server = reaches_server
         self.server_rtt: Ints = suspects.server_rtt
@@ -182,9 +183,8 @@ def server_round_trips(flows: Flows) -> tuple[Ints, Ints]:
     rtt, samples = np.full(len(flows), -1, np.int64), np.zeros(len(flows), np.int64)
     if not len(flows):
         return rtt, samples
-    key = flows.client * (int(flows.server.max()) + 1) + flows.server
-    _, inverse = np.unique(key, return_inverse=True)
-    groups = int(inverse.max()) + 1
+    inverse, leads = numbers(flows.client * (int(flows.server.max()) + 1) + flows.server)
+    groups = len(leads)
     big = np.iinfo(np.int64).max
     least, total = np.full(groups, big), np.zeros(groups, np.int64)
     known = flows.rtt >= 0  # zero: both packets in one tick of the clock, as at the server itself

@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from dpiprobe import __version__
 from dpiprobe.capture.model import Capture
 from dpiprobe.explain import plan_of
+from dpiprobe.flow.numbers import numbers
 from dpiprobe.flow.settle import settle
 from dpiprobe.observe.build import observe
 from dpiprobe.partition.evaluate import Record, Said, Settings, evaluate
@@ -78,6 +81,7 @@ class LargeExplanation:
 def warm() -> None:
     """What numba does at first is done once, of no packets, not in every process that comes."""
     observe(settle(Decoder().finish()))
+    numbers(np.empty(0, np.int64))
 
 
 def explain_parts(parts: Parts, given: Settings, jobs: int) -> LargeExplanation:

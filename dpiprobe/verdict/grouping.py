@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import Flows
+from dpiprobe.flow.numbers import numbers
 from dpiprobe.observe.build import Observed
 
 Ints = npt.NDArray[np.int64]
@@ -42,25 +43,9 @@ class Groups:
         return self.members(np.unique(self.of[some])) if len(some) else []
 
 
-WIDE = 32
-"""Keys that reach so many times as far as there are flows are looked up in a table, which costs less than sorting them (our own measurement)."""
-
-
 def groups_of(*keys: Ints) -> Groups:
     """Flows with equal keys (none below 0)."""
-    key = paired(*keys)
-    count = len(key)
-    if count and (width := int(key.max()) + 1) <= WIDE * count:
-        first = np.full(width, -1, np.int32)
-        first[key[::-1]] = np.arange(count - 1, -1, -1, dtype=np.int32)
-        leads = np.flatnonzero(first[key] == np.arange(count, dtype=np.int32))
-        first[key[leads]] = np.arange(len(leads), dtype=np.int32)
-        return Groups(np.asarray(first[key], np.int64), leads)
-    _, begins, inverse = np.unique(key, return_index=True, return_inverse=True)
-    rank = np.empty(len(begins), np.int64)
-    order = np.argsort(begins)
-    rank[order] = np.arange(len(begins))
-    return Groups(rank[inverse], begins[order])
+    return Groups(*numbers(paired(*keys)))
 
 
 def paired(first: Ints, *others: Ints) -> Ints:

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 LOOPS = (
-    "wire/loop.py", "wire/packets.py", "capture/walk.py", "flow/skim_loop.py", "flow/table_loop.py", "flow/flows.py", "flow/stream_loop.py",
-    "flow/landmark_loop.py", "observe/suspect_loop.py", "flow/pack_loop.py", "report/line_loop.py",
+    "wire/loop.py", "wire/packets.py", "capture/walk.py", "flow/skim_loop.py", "flow/table_loop.py", "flow/flows.py", "flow/number_loop.py",
+    "flow/stream_loop.py", "flow/landmark_loop.py", "observe/suspect_loop.py", "flow/pack_loop.py", "report/line_loop.py",
 )  # fmt: skip
 """Sources that compiled code is made of."""
 _made: dict[str, ModuleType | None] = {}
