@@ -234,13 +234,14 @@ def _arrivals(
     """The round trips that acknowledgements of the client's segments show, each segment's first one. `readable`: payload tells TLS from what injectors send."""
     origin, flags, length, end, acked = slots[ORIGIN], slots[FLAGS], slots[LENGTH], slots[END], slots[ACKED]
     least, samples = int(marks[RTT][f]), int(marks[SAMPLES][f])
+    settled = 0  # what nothing ends at, or what gave its sample already: no later acknowledgement of it tells more
     mask = 2
     while mask < 2 * (last - first):
         mask *= 2
     mask -= 1
     for i in range(first, last):
         told = int(acked[i])
-        if int(origin[i]) != SERVER or told <= 0 or int(flags[i]) & (RST | FIN | SYN) or int(duplicate[i]) != 0:
+        if int(origin[i]) != SERVER or told <= 0 or told == settled or int(flags[i]) & (RST | FIN | SYN) or int(duplicate[i]) != 0:
             continue
         r = int(row[i])
         if int(length[i]) != 0:
@@ -254,11 +255,15 @@ def _arrivals(
         while int(places[spot]) >= first and int(end[int(places[spot])]) != told:
             spot = (spot + 1) & mask
         left = int(places[spot])
-        if left < first or left >= i or int(sent[left]) != 1 or int(resent[left]) != int(resent[i]):
+        if left < first or int(sent[left]) != 1:
+            settled = told
+            continue
+        if left >= i or int(resent[left]) != int(resent[i]):
             continue
         trip = int(time[r]) - int(time[int(row[left])])
         if trip >= 0:
             sent[left] = 0
+            settled = told
             samples += 1
             if least < 0 or trip < least:
                 least = trip

@@ -21,7 +21,7 @@ Column = MutableSequence[int]
 
 ORIGIN, FLAGS, LENGTH, OFFSET, END, ACKED, CLIENT_NEXT, CLIENT_AFTER, SERVER_NEXT, SERVER_AFTER, ALIKE = range(11)
 """Rows of `slots`, one number a slot; as in `Flows`. *_AFTER: the next in-order byte just behind the packet · ALIKE: 1 where another packet of the flow
-is equal in sequence and acknowledgement number, flags, length and IP ID."""
+is equal in sequence and acknowledgement number, flags, length and IP ID, in flows where a SYN or data are: others are no copies (`stream.capture_copies`)."""
 SLOT_ROWS = 11
 CLIENT_BASE, SERVER_BASE, CLIENT_HOLE, SERVER_HOLE = range(4)
 """Rows of `ends`, one number a flow: sequence number of offset 0 or -1; 1 where a side's segments leave a hole: *_NEXT and *_AFTER are not yet right there."""
@@ -55,8 +55,7 @@ def streams(
             else:
                 origin[i] = CLIENT if int(lower[i]) == client_is else SERVER
         _bases(seq, ack, row, first, last, f, slots, ends)
-        _offsets(protocol, seq, ack, row, first, last, f, slots, ends)
-        if last - first > 1:
+        if _offsets(protocol, seq, ack, row, first, last, f, slots, ends):
             _mark_alike(seq, ack, ip_id, row, first, last, places, slots)
 
 
@@ -110,13 +109,15 @@ def _bases(
 def _offsets(
     protocol: Sequence[int], seq: Sequence[int], ack: Sequence[int], row: Sequence[int], first: int, last: int, f: int,
     slots: Sequence[Column], ends: Sequence[Column],
-) -> None:  # fmt: skip
-    """`stream.offsets` and `stream.in_order` of one flow; the latter as a running maximum."""
+) -> bool:  # fmt: skip
+    """`stream.offsets` and `stream.in_order` of one flow; the latter as a running maximum. Whether a SYN or data may have come twice: not where each
+    ends beyond all that its side had sent before."""
     origin, flags, length, offset, end, acked = slots[ORIGIN], slots[FLAGS], slots[LENGTH], slots[OFFSET], slots[END], slots[ACKED]
     client_next, client_after, server_next, server_after = slots[CLIENT_NEXT], slots[CLIENT_AFTER], slots[SERVER_NEXT], slots[SERVER_AFTER]
     client_base, server_base = int(ends[CLIENT_BASE][f]), int(ends[SERVER_BASE][f])
     client_sent = server_sent = client_reach = server_reach = client_hole = server_hole = 0
-    opened = False
+    client_top = server_top = UNKNOWN
+    opened = twice = False
     for i in range(first, last):
         who, flag, size, r = int(origin[i]), int(flags[i]), int(length[i]), int(row[i])
         at, told = UNKNOWN, UNKNOWN
@@ -135,6 +136,14 @@ def _offsets(
                     server_sent += size
             if other >= 0 and flag & ACK:
                 told = ((int(ack[r]) - other + HALF) & M32) - HALF
+            if not flag & RST and (size > 0 or flag & SYN):
+                top = client_top if who == CLIENT else server_top
+                if at == UNKNOWN or at + size <= top or flag == 0:
+                    twice = True
+                elif who == CLIENT:
+                    client_top = at + size
+                else:
+                    server_top = at + size
             if at != UNKNOWN and size > 0 and not flag & RST:
                 if who == CLIENT:
                     if at > client_reach:
@@ -146,11 +155,14 @@ def _offsets(
                             server_hole = 1
                         server_reach = max(server_reach, at + size)
                     opened = True
+        else:
+            twice = True
         offset[i], acked[i] = at, told
         end[i] = at + size if at != UNKNOWN else UNKNOWN
         client_after[i], server_after[i] = client_reach, server_reach
     ends[CLIENT_HOLE][f] = client_hole
     ends[SERVER_HOLE][f] = server_hole
+    return twice
 
 
 @jit
@@ -164,8 +176,8 @@ def _mark_alike(
     places: Column,
     slots: Sequence[Column],
 ) -> None:
-    """Mark the packets of one flow that have their like in it. Places that hold an earlier flow's slot are free."""
-    flags, length, alike = slots[FLAGS], slots[LENGTH], slots[ALIKE]
+    """Mark the packets of one flow that have their like in it, if any of them is a SYN or data. Places that hold an earlier flow's slot are free."""
+    flags, length, alike, telling = slots[FLAGS], slots[LENGTH], slots[ALIKE], False
     mask = 2
     while mask < 2 * (last - first):
         mask *= 2
@@ -184,7 +196,11 @@ def _mark_alike(
                 and int(length[j]) == int(length[i]) and int(ip_id[q]) == int(ip_id[r])
             ):  # fmt: skip
                 alike[i] = alike[j] = 1
+                telling = telling or (not int(flags[i]) & RST and (int(length[i]) > 0 or int(flags[i]) & SYN != 0))
                 break
             spot = (spot + 1) & mask
         else:
             places[spot] = i
+    if not telling:
+        for i in range(first, last):
+            alike[i] = 0
