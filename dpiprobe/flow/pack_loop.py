@@ -28,12 +28,13 @@ def element(numbers: Sequence[int], at: int) -> int:
 
 @jit
 def wordless(buf: Sequence[int], at: int, size: int, room: MutableSequence[int]) -> int:
-    """1 where no TEXT bytes in a row of buf[at:at + size] are printable; 0 where some are, or there is no room to tell."""
+    """1 where no TEXT bytes in a row of buf[at:at + size] are letters or spaces; 0 where some are, or there is no room to tell."""
     if size > len(room):
         return 0
     for i in range(size):
         octet = int(buf[nth(at + i)])
-        room[nth(i)] = 1 if packets.FIRST_PRINTABLE <= octet <= packets.LAST_PRINTABLE else 0
+        letter = packets.FIRST_LETTER <= octet | packets.SPACE <= packets.LAST_LETTER
+        room[nth(i)] = 1 if letter or octet == packets.SPACE else 0
     # one where two in a row are, four, eight, and twice eight beside each other: nine
     for i in range(size - 1):
         room[nth(i)] = room[nth(i)] & room[nth(i + 1)]

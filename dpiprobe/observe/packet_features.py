@@ -205,7 +205,7 @@ class Payloads:
     def may_hold(self, at: Ints, texts: tuple[bytes, ...]) -> Bools:
         """Whether a text may be in the payloads of these rows, as far as that is known without them."""
         packets, rows = self.suspects.flows.packets, self.suspects.row[at]
-        if packets.wordless is None or min(map(_printable, texts), default=0) < TEXT:
+        if packets.wordless is None or min(map(_lettered, texts), default=0) < TEXT:
             return np.ones(len(rows), np.bool_)
         return np.asarray(packets.wordless[rows] == 0, np.bool_)
 
@@ -219,9 +219,9 @@ class Payloads:
         return out
 
 
-def _printable(text: bytes) -> int:
-    """How many bytes in a row of a text are printable at most."""
-    return max(map(len, re.findall(rb"[ -~]+", text)), default=0)
+def _lettered(text: bytes) -> int:
+    """How many bytes in a row of a text are letters or spaces at most."""
+    return max(map(len, re.findall(rb"[A-Za-z ]+", text)), default=0)
 
 
 def payload_bytes(s: Suspects) -> Values:

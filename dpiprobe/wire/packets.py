@@ -33,8 +33,9 @@ OPT_MSS, OPT_WSCALE, OPT_SACK_OK, OPT_SACK, OPT_TIMESTAMPS, OPT_MD5, OPT_FAST_OP
 OPT_OTHER = 512  # any other kind
 OPT_BROKEN = 1024  # an option length that lies outside the header
 
-TEXT, FIRST_PRINTABLE, LAST_PRINTABLE = 9, 0x20, 0x7E
-"""Printable ASCII bytes in a row that count as text: of nine there are some in one of ten random payloads, and no shorter text is asked of TLS."""
+TEXT, SPACE, FIRST_LETTER, LAST_LETTER = 9, 0x20, 0x61, 0x7A
+"""Letters of ASCII and spaces in a row that count as text (`octet | SPACE` makes letters small): of nine there are some in one of a thousand random
+payloads, and no shorter text is asked of TLS."""
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Packets:
     payload_length: bytes by IP's length · payload_offset, payload_captured: where in `arena`, and how many bytes the capture holds
     icmp_type, icmp_code · quote: row in `quotes` or -1
     kept, elsewhere: in a large capture the arena holds only so many bytes of each payload, at least its first six; `elsewhere` reads all of some
-    (rows, sizes) · wordless: 1 where such a payload is known to hold no TEXT printable bytes in a row
+    (rows, sizes) · wordless: 1 where such a payload is known to hold no TEXT letters or spaces in a row
     """
 
     number: Column
