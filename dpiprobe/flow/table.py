@@ -98,6 +98,11 @@ class FlowTable:
         self._owners = np.full(IN_THE_MAKING, -1, np.int64)
         self._scratch = np.zeros(1 << 13, np.uint8)
 
+    @property
+    def count(self) -> int:
+        """Flows so far, strays among them."""
+        return int(self.totals[1])
+
     def locate(self, buf: Any, table: Ints, status: Ints) -> None:
         """Addresses in a chunk's rows become numbers."""
         self._grow_addresses(2 * len(status))

@@ -94,7 +94,9 @@ def explain_parts(parts: Parts, given: Settings, jobs: int) -> LargeExplanation:
         return evaluate(parts, bucket, settings, others, before.telling)
 
     with _less_collecting():
-        return LargeExplanation(capture, *explain_all(parts.buckets(), work, jobs), settings.database.hash)
+        said, lines = explain_all(parts.buckets(), work, jobs)
+        parts.close()  # nobody takes one any more, and what follows wants memory too
+        return LargeExplanation(capture, said, lines, settings.database.hash)
 
 
 @contextmanager

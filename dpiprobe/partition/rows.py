@@ -1,14 +1,17 @@
 """The rows of a large capture between reading and evaluation: laid down chunk by chunk, taken up bucket by bucket.
 
 Rules of this file:
-- Memory is bounded: above MEMORY what comes goes to a temporary file that has no name (it vanishes with the process, however that ends).
-- Chunks keep the capture's order; within a chunk rows lie by bucket, so that a bucket is one slice of each.
+- Memory is bounded: what is above it goes to a temporary file that has no name (it vanishes with the process, however that ends).
+- Chunks are laid in blocks, which are written as a whole; their memory is used again then, or given back to the system at once.
+- Blocks and chunks keep the capture's order; within a chunk rows lie by bucket, so that a bucket is one slice of each.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +20,13 @@ from dpiprobe.flow.packed import PACKED
 from dpiprobe.partition.temporary import room, temporary_file
 
 Ints = npt.NDArray[np.int64]
+Octets = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
 
-MEMORY = 128 << 20
-"""Bytes of rows held in memory; half of what the whole program may take on a large capture (performance.md), the rest is evaluation."""
-TOGETHER = 8 << 20
+MEMORY = 192 << 20
+"""Bytes that rows, and what else grows with a capture (see `Rows.leave`), take of memory at most, about: half of what the whole program may take on a
+large capture (performance.md), the rest is evaluation."""
+BLOCK = 8 << 20
 """Bytes of chunks that are written as one: a part is then read in a dozen pieces for each 100 MiB, not in two for each chunk."""
 AT_ONCE = 512
 """Pieces that are written by one call; Linux takes 1024 (IOV_MAX)."""
@@ -30,58 +35,95 @@ ROW = 4 * PACKED
 
 @dataclass(slots=True)
 class _Chunk:
-    """rows, payload: where each bucket's begin (one more than buckets) · words, arena: in memory, or from `at` on in the file, where the kept payload
-    of each bucket lies behind its rows"""
+    """rows, payload: where each bucket's begin in `words` and `arena` (one more than buckets)"""
 
-    rows: npt.NDArray[np.int32]
-    payload: npt.NDArray[np.int32]
-    words: Words | None
-    arena: npt.NDArray[np.uint8] | None
-    at: int = -1
+    rows: Ints
+    payload: Ints
+    words: Words
+    arena: Octets
+
+
+@dataclass(slots=True)
+class _Block:
+    """In memory: `chunks` in the first `used` bytes of `buffer`. In the file, from `at` on: all of them as one, with its edges, in which the kept payload
+    of each bucket lies behind its rows."""
+
+    buffer: Octets | None
+    chunks: list[_Chunk] = field(default_factory=list)
+    used: int = 0
+    at: int = 0
+    rows: Ints | None = None
+    payload: Ints | None = None
 
 
 class Rows:
-    """Lays rows down and takes buckets up. `memory`: bytes to hold before the file is used."""
+    """Lays rows down (`room`, then `add`) and takes buckets up. `memory`: bytes to hold before the file is used."""
 
     def __init__(self, memory: int = MEMORY) -> None:
         self._memory = memory
-        self._together = min(TOGETHER, memory)
-        self._held = self._waiting = 0
-        self._chunks: list[_Chunk] = []
-        self._last: list[_Chunk] = []  # they follow those in `chunks`, and wait for more to be written with them
+        self._left = self._held = 0
+        self._blocks: list[_Block] = []
+        self._holding: deque[_Block] = deque()  # those of the blocks that are in memory, and full
         self._file: int | None = None
         self._written = 0
         self._edges: tuple[Ints, Ints] | None = None
 
-    def add(self, rows: Ints, payload: Ints, words: Words, arena: npt.NDArray[np.uint8]) -> None:
-        """One chunk, sorted by bucket. rows, payload: where each bucket begins in `words` and `arena`, and their ends."""
-        self._edges = None
-        size = words.nbytes + len(arena)
-        chunk = _Chunk(rows.astype(np.int32), payload.astype(np.int32), words, arena)
-        if not self._last and self._held + size <= self._memory:
-            self._held += size
-            self._chunks.append(chunk)
-            return
-        self._last.append(chunk)
-        self._waiting += size
-        if self._waiting >= self._together:
-            self._write()
+    def leave(self, size: int) -> None:
+        """So many bytes of the memory are left to others from now on."""
+        self._left = size
+        while self._holding and self._held + size > self._memory:
+            block = self._holding.popleft()
+            self._held -= len(self._write(block))
 
-    def _write(self) -> None:
-        """Put the last chunks into the file as one, so that a bucket is read at one place for all of them."""
+    def room(self, rows: int, payload: int) -> tuple[Words, Octets]:
+        """Where the next chunk is to be written: so many rows of PACKED numbers, and so many bytes of payload."""
+        size = rows * ROW
+        block = self._blocks[-1] if self._blocks else None
+        if block is None or block.buffer is None or block.used + size + payload > len(block.buffer):
+            block = _Block(self._buffer(size + payload))
+            self._blocks.append(block)
+        assert block.buffer is not None
+        begin, middle = block.used, block.used + size
+        return block.buffer[begin:middle].view(np.uint32).reshape(-1, PACKED), block.buffer[middle : middle + payload]
+
+    def add(self, rows: Ints, payload: Ints, words: Words, arena: Octets) -> None:
+        """One chunk, sorted by bucket, that was written where `room` said. rows, payload: where each bucket begins in it, and their ends."""
+        self._edges = None
+        block = self._blocks[-1]
+        block.chunks.append(_Chunk(rows, payload, words, arena))
+        block.used += (words.nbytes + len(arena) + 3) & ~3
+
+    def _buffer(self, size: int) -> Octets:
+        """Memory for a block of so many bytes at least: that of the last one where it must make way."""
+        last = self._blocks[-1] if self._blocks else None
+        if last is not None and last.buffer is not None:
+            if self._held + self._left + len(last.buffer) > self._memory:
+                buffer = self._write(last)
+                if len(buffer) >= size:
+                    return buffer
+            else:
+                self._holding.append(last)
+                self._held += len(last.buffer)
+        return np.frombuffer(mmap.mmap(-1, max(min(BLOCK, self._memory), size), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
+
+    def _write(self, block: _Block) -> Octets:
+        """Put a block into the file, so that a bucket is read at one place for all of its chunks; the memory that it had."""
         if self._file is None:
             with temporary_file() as file:
                 self._file = os.dup(file.fileno())
-        each = [(c.rows.tolist(), c.payload.tolist(), c.words, c.arena) for c in self._last]
+        each = [(c.rows.tolist(), c.payload.tolist(), c.words, c.arena) for c in block.chunks]
         views: list[memoryview] = []
-        for bucket in range(len(self._last[0].rows) - 1):
-            views += [w[r[bucket] : r[bucket + 1]].data for r, _, w, _ in each if w is not None and r[bucket] < r[bucket + 1]]
-            views += [a[p[bucket] : p[bucket + 1]].data for _, p, _, a in each if a is not None and p[bucket] < p[bucket + 1]]
-        rows, payload = (np.array([getattr(c, name) for c in self._last]).sum(axis=0).astype(np.int32) for name in ("rows", "payload"))
-        self._chunks.append(_Chunk(rows, payload, None, None, self._written))
+        for bucket in range(len(block.chunks[0].rows) - 1):
+            views += [w[r[bucket] : r[bucket + 1]].data for r, _, w, _ in each if r[bucket] < r[bucket + 1]]
+            views += [a[p[bucket] : p[bucket + 1]].data for _, p, _, a in each if p[bucket] < p[bucket + 1]]
+        block.rows, block.payload = (np.sum([getattr(c, name) for c in block.chunks], axis=0) for name in ("rows", "payload"))
+        block.at = self._written
         with room():
             self._written += _write(self._file, views)
-        self._last, self._waiting = [], 0
+        buffer, block.buffer = block.buffer, None
+        block.chunks, self._edges = [], None
+        assert buffer is not None
+        return buffer
 
     def take(self, bucket: int) -> tuple[Words, bytes]:
         """All rows of a bucket in the capture's order, and what was kept of their payloads."""
@@ -92,26 +134,30 @@ class Rows:
         words = np.empty((int((rows[:, 1] - rows[:, 0]).sum()), PACKED), np.uint32)
         arena = np.empty(int((payload[:, 1] - payload[:, 0]).sum()), np.uint8)
         row = byte = 0
-        for chunk, (first, last), (begin, end) in zip((*self._chunks, *self._last), rows.tolist(), payload.tolist(), strict=True):
+        for lying, (first, last), (begin, end) in zip(self._lying(), rows.tolist(), payload.tolist(), strict=True):
             if first == last:
                 continue
             some, body = words[row : row + last - first], arena[byte : byte + end - begin]
-            if chunk.words is not None and chunk.arena is not None:
-                some[:] = chunk.words[first:last]
-                body[:] = chunk.arena[begin:end]
+            if isinstance(lying, _Chunk):
+                some[:] = lying.words[first:last]
+                body[:] = lying.arena[begin:end]
             else:
                 assert self._file is not None
-                if os.preadv(self._file, [some.data, body.data], chunk.at + first * ROW + begin) != some.nbytes + body.nbytes:
+                if os.preadv(self._file, [some.data, body.data], lying.at + first * ROW + begin) != some.nbytes + body.nbytes:
                     raise OSError("the temporary file of packets holds less than was written to it")
             row += last - first
             byte += end - begin
         return words, arena.tobytes()
 
+    def _lying(self) -> list[_Chunk | _Block]:
+        """What lies somewhere by itself, in the capture's order: chunks in memory, blocks in the file."""
+        return [one for block in self._blocks for one in (block.chunks if block.buffer is not None else (block,))]
+
     def _edge_tables(self) -> tuple[Ints, Ints]:
-        """Where each bucket begins in each chunk: of rows, and of what was kept of their payload."""
+        """Where each bucket begins in each of them: of rows, and of what was kept of their payload."""
         if self._edges is None:
-            every = [*self._chunks, *self._last]
-            self._edges = tuple(np.array([getattr(c, name) for c in every], np.int64) for name in ("rows", "payload"))  # type: ignore[assignment]
+            every = self._lying()
+            self._edges = tuple(np.array([getattr(one, name) for one in every], np.int64) for name in ("rows", "payload"))  # type: ignore[assignment]
         assert self._edges is not None
         return self._edges
 
@@ -122,7 +168,8 @@ class Rows:
 
     def close(self) -> None:
         """Let go of memory and file."""
-        self._chunks, self._last, self._edges = [], [], None
+        self._blocks, self._edges = [], None
+        self._holding.clear()
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -28,7 +28,9 @@ def laid(rows: Rows, chunks: int) -> list[tuple[list[list[int]], bytes]]:
         for bucket in range(BUCKETS):
             some = words[edges[bucket] : edges[bucket + 1]].tolist()
             expected[bucket] = expected[bucket][0] + some, expected[bucket][1] + arena[places[bucket] : places[bucket + 1]].tobytes()
-        rows.add(edges, places, words, arena)
+        room = rows.room(len(words), len(arena))
+        room[0][:], room[1][:] = words, arena
+        rows.add(edges, places, *room)
     return expected
 
 
@@ -49,4 +51,16 @@ def test_a_write_that_takes_only_some_goes_on(monkeypatch: pytest.MonkeyPatch) -
     rows = Rows(3000)
     expected = laid(rows, 40)
     assert [rows.take(bucket)[1] for bucket in range(BUCKETS)] == [body for _, body in expected]
+    rows.close()
+
+
+def test_memory_that_others_take_is_given_up() -> None:
+    rows = Rows(40_000)
+    expected = laid(rows, 60)
+    rows.leave(40_000)
+    assert rows._held == 0
+    expected = [(words + more, body + rest) for (words, body), (more, rest) in zip(expected, laid(rows, 60), strict=True)]
+    for bucket, (words, body) in enumerate(expected):
+        found, arena = rows.take(bucket)
+        assert (found.tolist(), arena) == (words, body)
     rows.close()

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from dpiprobe.errors import EnvironmentError_
-from dpiprobe.flow.packed import PACKED
 from dpiprobe.partition import rows, temporary, workers
 from dpiprobe.partition.evaluate import Said
 from dpiprobe.partition.rows import Rows
@@ -86,8 +85,9 @@ def test_no_room_for_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(rows, "_write", full)
     held = Rows(0)
+    held.add(np.array([0, 1]), np.array([0, 0]), *held.room(1, 0))
     with pytest.raises(EnvironmentError_, match=f"{tempfile.gettempdir()}.*No space left on device.*TMPDIR"):
-        held.add(np.array([0, 1]), np.array([0, 0]), np.zeros((1, PACKED), np.uint32), np.zeros(0, np.uint8))
+        held.room(1, 0)
     held.close()
 
 

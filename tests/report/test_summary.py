@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpiprobe.report.summary import losses, summaries
+from dpiprobe.report.summary import losses, summaries, summary_of
 from tests.report.fixtures import OK_FLOW, capture, flow, name
 
 
@@ -38,3 +38,9 @@ def test_each_capture_has_its_own_summary() -> None:
 def test_what_was_lost_is_said() -> None:
     assert losses(capture(damage=["the file ends inside packet 413"], undecoded=2)) == [
         "the file ends inside packet 413", "2 packets could not be decoded"]
+
+
+def test_a_summary_of_telling_flows_is_that_of_all() -> None:
+    records = [flow(1), flow(2, **OK_FLOW), name([2, 1]), name([2], verdict="ok", server_name="a"), capture()]
+    whole = next(summaries(records))
+    assert summary_of(whole.flows, whole.signatures, iter([records[0]]), iter(records[2:])) == whole
