@@ -20,6 +20,9 @@ Numbered: TypeAlias = tuple[tuple[int, Predicate], ...]
 COSTLY = frozenset({"echoes_timestamps", "repeats"})
 """Features that look at more than the packet: asked where all else holds."""
 
+CHEAP = ("server_bytes", "retransmissions", "unacknowledged_for", "answered", "then_silence", "server_ack")
+"""Features of a flow that cost little, the cheapest first: asked before all others, which then are asked of few flows or of none."""
+
 _numbers: dict[Hashable, int] = {}
 
 
@@ -38,10 +41,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """All that one signature asks: its trigger's number, of each clause about packets (by name) the selection, of each clause about the flow the
-    predicates. needed: the selections that cannot be empty in a match, without those that search payloads"""
+    """All that one signature asks: the conditions of its trigger, of each clause about packets (by name) the selection, of each clause about the flow
+    the predicates, cheap ones first. needed: the selections that cannot be empty in a match, without those that search payloads"""
 
-    trigger: int
+    conditions: Numbered
     packets: dict[str, Selection]
     flows: dict[str, Numbered]
     needed: tuple[Selection, ...]
@@ -57,8 +60,8 @@ def numbered(predicates: Iterable[Predicate]) -> Numbered:
     return tuple((number_of(predicate), predicate) for predicate in predicates)
 
 
-def asked_by(trigger: Hashable, kinds: tuple[int, ...], clauses: Iterable[Clause], expect: Iterable[Clause]) -> Asked:
-    """What the clauses of a signature with this trigger ask. kinds: of the trigger · expect: those of the clauses that must hold"""
+def asked_by(kinds: tuple[int, ...], conditions: Iterable[Predicate], clauses: Iterable[Clause], expect: Iterable[Clause]) -> Asked:
+    """What the clauses of a signature with such a trigger ask. expect: those of the clauses that must hold"""
     packets: dict[str, Selection] = {}
     flows: dict[str, Numbered] = {}
     for clause in clauses:
@@ -68,9 +71,13 @@ def asked_by(trigger: Hashable, kinds: tuple[int, ...], clauses: Iterable[Clause
             case Absent():
                 packets[clause.name] = _selection(kinds, clause.packets)
             case Flow():
-                flows[clause.name] = numbered(clause.predicates)
+                flows[clause.name] = numbered(sorted(clause.predicates, key=_dearness))
     needed = [packets[clause.name] for clause in expect if isinstance(clause, Packets)]
-    return Asked(number_of(trigger), packets, flows, tuple(selection for selection in needed if not selection.texts))
+    return Asked(numbered(conditions), packets, flows, tuple(selection for selection in needed if not selection.texts))
+
+
+def _dearness(predicate: Predicate) -> int:
+    return CHEAP.index(predicate.feature) if predicate.feature in CHEAP else len(CHEAP)
 
 
 def _selection(kinds: tuple[int, ...], clause: Packets) -> Selection:

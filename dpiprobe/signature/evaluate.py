@@ -68,12 +68,16 @@ def evaluate(signature: Signature, questions: Questions, free: Bools, among: Amo
     if not len(one.flows):
         return None
     for clause in signature.expect:
+        if needs_context(clause) and not one.triggered():
+            return None
         if among is not None and needs_context(clause):  # all that are asked of controls at once, as soon as one is asked
             worth, among = among(one.flows), None
             if worth is not None and not one.keep(worth):
                 return None
         if not one.expect(clause, free):
             return None
+    if not one.triggered():
+        return None
     if signature.any_of:
         some = np.zeros(len(one.flows), np.bool_)
         for clause in signature.any_of:
@@ -93,12 +97,14 @@ class _One:
     """The evaluation of one signature: the flows that are alive, ascending, and the results so far, one entry a flow.
 
     floor: the row behind which the next `expect` begins, -1 where there is none yet; None where there is none anywhere
+    met: the conditions of the trigger have been asked: they cost most, so clauses go first
     """
 
     def __init__(self, signature: Signature, questions: Questions) -> None:
-        self.asked, self.questions = signature.asked, questions
-        self.mask, self.flows = questions.triggered(self.asked.trigger, signature.trigger)
-        self.of_trigger = not signature.trigger.conditions and signature.trigger.tcp_options is None  # all flows whose rows the bases hold
+        self.asked, self.trigger, self.questions = signature.asked, signature.trigger, questions
+        self.mask, self.flows = questions.of_kinds(signature.trigger.kinds)
+        self.of_trigger = True  # all flows whose rows the bases hold
+        self.met = not signature.trigger.conditions and signature.trigger.tcp_options is None
         self.results: dict[str, Result] = {}
         self.floor: Ints | None = None
         self._place: Ints | None = None
@@ -109,6 +115,13 @@ class _One:
             return len(which) > 0
         self._take(which.nonzero()[0])
         return len(self.flows) > 0
+
+    def triggered(self) -> bool:
+        """Leave the flows behind whose trigger does not meet its conditions; whether any is left."""
+        if self.met:
+            return True
+        self.met = True
+        return self.keep(self.questions.meets(self.trigger, self.asked.conditions, self.flows))
 
     def only(self, selection: Selection) -> None:
         """Leave the flows behind in which nothing is selected, before anything is judged."""
@@ -138,8 +151,7 @@ class _One:
             case Packets():
                 return self._expect_packets(clause, None if clause.shared else free)
             case Flow() if self.of_trigger and not self.results:  # the mask is that of all flows alive
-                passes = self.questions.flows_where(self.asked.flows[clause.name])[0]
-                self.flows = (self.mask & passes).nonzero()[0]
+                self.flows = self.questions.flows_among(self.mask, self.asked.flows[clause.name]).nonzero()[0]
                 self.of_trigger = False
                 self.results[clause.name] = Result(np.full(len(self.flows), HELD, np.int8))
                 return len(self.flows) > 0

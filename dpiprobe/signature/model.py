@@ -114,7 +114,7 @@ class Signature:
     @cached_property
     def asked(self) -> Asked:
         """What it asks of packets and flows, in numbers of this process."""
-        return asked_by(self.trigger, self.trigger.kinds, self.clauses, self.expect)
+        return asked_by(self.trigger.kinds, self.trigger.conditions, self.clauses, self.expect)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "asked"}  # its numbers mean nothing in another process

@@ -115,8 +115,7 @@ class Questions:
         self.table = table
         self.rows = len(table.flow)
         self._flows: dict[int, Answer] = {}
-        self._triggered: dict[int, tuple[Bools, Ints]] = {}
-        self._kinds: dict[tuple[int, ...], Bools] = {}
+        self._kinds: dict[tuple[int, ...], tuple[Bools, Ints]] = {}
         self._origins: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Ints, Short]] = {}
         self._flags: Short = table.flags.astype(np.int16)
         self._origin: Short = table.origin.astype(np.int16)
@@ -129,24 +128,25 @@ class Questions:
         self._waited: Ints | None = None
         self._present = frozenset(np.unique(table.trigger_kind).tolist())
 
-    def triggered(self, number: int, trigger: Trigger) -> tuple[Bools, Ints]:
-        """Flows that carry the trigger, its conditions included, as mask and as indices; a condition that cannot be seen is not met."""
-        if number not in self._triggered:
-            mask = self._of_kinds(trigger.kinds)
-            for predicate in trigger.conditions:
-                mask = mask & _answer(self.table.flow_feature(predicate.feature), predicate.test)[0]
-            if trigger.tcp_options is not None:
-                mask = mask & self._with_options(trigger.tcp_options)
-            self._triggered[number] = mask, np.flatnonzero(mask)
-        return self._triggered[number]
-
-    def _of_kinds(self, kinds: tuple[int, ...]) -> Bools:
+    def of_kinds(self, kinds: tuple[int, ...]) -> tuple[Bools, Ints]:
+        """Flows whose trigger is one of these, as mask and as indices."""
         if kinds not in self._kinds:
-            mask = np.zeros(self.table.flow_count, np.bool_)
-            for kind in kinds:
-                mask |= self._flow_kind == kind
-            self._kinds[kinds] = mask
+            here = tuple(kind for kind in kinds if kind in self._present)
+            if here == kinds:
+                mask = _among(self._flow_kind, kinds)
+                self._kinds[kinds] = mask, mask.nonzero()[0]
+            else:
+                self._kinds[kinds] = self.of_kinds(here)
         return self._kinds[kinds]
+
+    def meets(self, trigger: Trigger, conditions: Numbered, flows: Ints) -> Bools:
+        """Of these flows, whose trigger is of the kind, those that meet its conditions as well; one that cannot be seen is not met."""
+        met = np.ones(len(flows), np.bool_)
+        for number, predicate in conditions:
+            met &= self._flow_answer(number, predicate)[0][flows]
+        if trigger.tcp_options is not None:
+            met &= self._with_options(trigger.tcp_options)[flows]
+        return met
 
     def _with_options(self, word: str) -> Bools:
         # the table shows this where it can tell (an attribute beside the vocabulary, since it speaks of the trigger, not of a suspect)
@@ -161,12 +161,24 @@ class Questions:
         """Flows for which all hold."""
         passes = possible = None
         for number, predicate in predicates:
-            if number not in self._flows:
-                self._flows[number] = _answer(self.table.flow_feature(predicate.feature), predicate.test)
-            passes, possible = _both(passes, possible, self._flows[number])
+            passes, possible = _both(passes, possible, self._flow_answer(number, predicate))
         if passes is None:
             return np.ones(self.table.flow_count, np.bool_), None
         return passes, possible & ~passes if possible is not None else None
+
+    def flows_among(self, mask: Bools, predicates: Numbered) -> Bools:
+        """Of the flows of a mask those for which all are known to hold; nothing more is worked out once none is left."""
+        for number, predicate in predicates:
+            mask = mask & self._flow_answer(number, predicate)[0]
+            if not np.count_nonzero(mask):
+                break
+        return mask
+
+    def _flow_answer(self, number: int, predicate: Predicate) -> Answer:
+        found = self._flows.get(number)
+        if found is None:
+            found = self._flows[number] = _answer(self.table.flow_feature(predicate.feature), predicate.test)
+        return found
 
     def rows_of(self, selection: Selection) -> Rows:
         """The rows that a selection chooses from."""
