@@ -10,24 +10,23 @@ Rules of this file:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from heapq import merge
 from itertools import accumulate
 
 import numpy as np
 
 from dpiprobe.flow.flows import UNKNOWN
 from dpiprobe.observe.build import Observed
+from dpiprobe.verdict.alike import Alike
 from dpiprobe.verdict.columns import columns_of
-from dpiprobe.verdict.control import Controls, Peers, Pool, alike
+from dpiprobe.verdict.control import STATES, Controls, Peers
 from dpiprobe.verdict.evidence import trigger_word
 from dpiprobe.verdict.model import Evidence, Outcome
 from dpiprobe.verdict.outcome import stalled as unheard_from
-from dpiprobe.verdict.vanished import LEAST_MTU, Hello, Vanished
+from dpiprobe.verdict.vanished import BECAUSE, NO_CONTROL, OPEN, Vanished
 from dpiprobe.verdict.view import FlowView
-from dpiprobe.verdict.witnesses import ALIVE, DEAD, QUIET, Witness, Witnesses, traffic_of
+from dpiprobe.verdict.witnesses import ALIVE, DEAD, QUIET, Witnesses, traffic_of
 
 View = Callable[[int], FlowView]
 
@@ -49,95 +48,37 @@ def dropped_hellos(observed: Observed, flows: Sequence[int], controls: Controls,
     out = {f: Silence(None, "capture-loss") for f in asked[~copied].tolist()}
     if not copied.any():
         return out
-    open_ones: list[tuple[Hello, Pool]] = []
-    for hello in Vanished(observed, asked[copied]).hellos(views):
-        out[hello.flow] = Silence(hello.finding(), hello.because)
-        if hello.because is not None:
-            continue
-        if controls.state(hello.flow) != "completes":
-            out[hello.flow].because = "no-control"
-        else:
-            open_ones.append((hello, controls.worked.pool_of(hello.flow)))
-    pools = {id(pool): pool for _, pool in open_ones}
-    facts_of = _facts(observed, {hello.flow for hello, _ in open_ones}.union(*(pool.flows for pool in pools.values())))
-    known: dict[tuple[int, object], list[Witnesses]] = {}
-    borne_out: list[tuple[Hello, list[Witnesses], str | None]] = []
-    for hello, pool in open_ones:
-        compared, (own, *_) = facts_of[hello.flow]
-        key = id(pool), compared
-        alike_ones = known.get(key)
-        if alike_ones is None:
-            alike_ones = known[key] = _alike(observed, hello.flow, pool, facts_of, controls.designated)
-        before = after = False
-        for group in alike_ones:
-            before |= group.before(hello.when, hello.least, own)
-            after |= group.after(hello.when, hello.least, own)
-        if before and after:
-            borne_out.append((hello, alike_ones, own))
-        else:
-            out[hello.flow].because = "no-control"
-    if not borne_out:
-        return out
-    spans = [(hello.flow, hello.when + max(hello.rtt, 0), hello.last) for hello, _, _ in borne_out]
-    ways = traffic_of(observed).during_all(*zip(*spans, strict=True))
-    for (hello, alike_ones, own), way in zip(borne_out, ways, strict=True):
-        silence = out[hello.flow]
-        finding = silence.evidence
-        assert finding is not None
-        if way == DEAD:
-            finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
-            silence.because = "no-control"
-            continue
-        finding.sufficient = True
-        names = _few_names(alike_ones, hello.when, hello.least, own)
-        finding.reason += f", while hellos alike but for the name ({', '.join(names)}) were acknowledged at the same address before and after"
-        if way == QUIET:
-            finding.weight = "low"
+    hellos = Vanished(observed, asked[copied], views)
+    findings, because, flow = hellos.findings(), hellos.because, hellos.flow
+    at = np.flatnonzero(because == OPEN)
+    controlled = controls.state_numbers[flow[at]] == STATES.index("completes")
+    because[at[~controlled]] = NO_CONTROL
+    at = at[controlled]
+    if len(at):
+        alike = Alike(observed, controls, flow[at], hellos.when[at], hellos.least[at])
+        because[at[~alike.borne_out]] = NO_CONTROL
+        borne_out = np.flatnonzero(alike.borne_out)
+        at = at[borne_out]
+        spans = flow[at], hellos.when[at] + np.maximum(hellos.rtt[at], 0), hellos.last[at]
+        ways = traffic_of(observed).during_all(*spans) if len(at) else []
+        for place, i, way in zip(borne_out.tolist(), at.tolist(), ways, strict=True):
+            _complete(findings[i], way, alike.names(place))
+            if way == DEAD:
+                because[i] = NO_CONTROL
+    for f, finding, why in zip(flow.tolist(), findings, because.tolist(), strict=True):
+        out[f] = Silence(finding, BECAUSE[why])
     return out
 
 
-Facts = Mapping[int, tuple[tuple[object, ...] | None, Witness]]
-"""By flow: what `alike` compares of its hello (None where the capture lost some of the flow), and the flow as a witness for hellos."""
-
-
-def _alike(observed: Observed, f: int, pool: Pool, facts: Facts, designated: bool) -> list[Witnesses]:
-    """The controls whose hellos are alike but for the name, and of which the capture lost nothing."""
-    classes: list[tuple[int, Witnesses]] = pool.once("hellos", lambda: _by_hello(facts, pool.flows))
-    return [group for model, group in classes if alike(observed, f, model, designated)]
-
-
-def _facts(observed: Observed, of: Collection[int]) -> Facts:
-    flows, columns, segments = observed.flows, columns_of(observed), observed.flow_feature("segments")
-    at = np.fromiter(of, np.int64, len(of))
-    size = np.maximum(columns.hello_packet[at], LEAST_MTU)
-    asked = (at, size, columns.heard_time[at], flows.ack_end[at], columns.first_time[at], columns.lost[at], segments.data[at], segments.known[at])
-    facts: dict[int, tuple[tuple[object, ...] | None, Witness]] = {}
-    for f, large, heard, ack_end, began, lost, count, known in zip(*(column.tolist() for column in asked), strict=True):
-        trigger = flows.triggers[f]
-        compared = None if lost or trigger is None else (trigger.kind, trigger.length, trigger.ja4, count if known else None)
-        facts[f] = compared, (trigger.server_name if trigger is not None else None, large, heard if ack_end >= 0 else None, began)
-    return facts
-
-
-def _by_hello(facts: Facts, flows: Sequence[int]) -> list[tuple[int, Witnesses]]:
-    """Flows whose hellos do not differ in what `alike` compares, with one of them as their model."""
-    classes: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for g in flows:
-        if (compared := facts[g][0]) is not None:
-            classes[compared].append(g)
-    return [(members[0], Witnesses([facts[g][1] for g in members])) for members in classes.values()]
-
-
-def _few_names(groups: Sequence[Witnesses], moment: int, size: int, own: str | None) -> list[str]:
-    """The first three names, in order, of controls that were heard before a moment or began after it."""
-    names: list[str] = []
-    told = [group.names(moment, size, own) for group in groups]
-    for name in told[0] if len(told) == 1 else merge(*told):
-        if name not in names:
-            names.append(name)
-        if len(names) == 3:
-            break
-    return names
+def _complete(finding: Evidence, way: str, names: Sequence[str]) -> None:
+    """What controls before and after, and the client's other traffic meanwhile, say of a hello that was dropped."""
+    if way == DEAD:
+        finding.reason += "; but nothing came from anywhere during that time, though the client sent to others as well"
+        return
+    finding.sufficient = True
+    finding.reason += f", while hellos alike but for the name ({', '.join(names)}) were acknowledged at the same address before and after"
+    if way == QUIET:
+        finding.weight = "low"
 
 
 def _name(observed: Observed, flow: int) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import takewhile
 from operator import itemgetter
@@ -140,9 +140,8 @@ class Traffic:
         others and heard nothing (dead); nobody else was spoken to (quiet). Resets and the flow's own packets do not count."""
         return self._ways(self._whole, *(np.array([value], np.int64) for value in (flow, begin, end)))[0]
 
-    def during_all(self, flows: Sequence[int], begins: Sequence[int], ends: Sequence[int]) -> list[str]:
+    def during_all(self, of: Ints, begin: Ints, end: Ints) -> list[str]:
         """The same of many flows, each with its span: so nothing is sorted that no span of its client holds."""
-        of, begin, end = (np.array(column, np.int64) for column in (flows, begins, ends))
         client = self._client[of]
         first, last = np.full(len(self._flows), len(self._times)), np.zeros(len(self._flows), np.int64)  # by client, fewer than flows
         np.minimum.at(first, client, np.searchsorted(self._times, begin))
