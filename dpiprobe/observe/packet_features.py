@@ -231,7 +231,9 @@ def payload_bytes(s: Suspects) -> Values:
 
 def payload_zeros(s: Suspects) -> Values:
     length = s.of(s.flows.packets.payload_length)
-    zero = (length > 0) & ~s.heads.any(axis=1)
+    zero = np.zeros(len(s.slot), bool)
+    begins = np.flatnonzero((length > 0) & (s.first == 0))
+    zero[begins] = ~s.heads(begins).any(axis=1)
     for i in np.flatnonzero(zero & (s.of(s.flows.packets.payload_captured) > HEAD)).tolist():
         zero[i] = not s.flows.packets.payload(int(s.row[i])).strip(b"\0")
     return Values(length, _carries_payload(s) & zero)
@@ -276,8 +278,10 @@ def _payload_identity(s: Suspects, asked: Bools) -> Ints:
 
 def http_status(s: Suspects) -> Values:
     """The three digits of a status line `HTTP/1.x NNN` (RFC 9112 section 4)."""
-    value, rows = np.full(len(s.slot), -1, np.int64), np.flatnonzero(s.heads[:, 0] == ord("H"))
-    head = s.heads[rows]
+    value, rows = np.full(len(s.slot), -1, np.int64), np.flatnonzero(s.first == ord("H"))
+    if not len(rows):
+        return Values(value, np.zeros(len(value), bool))
+    head = s.heads(rows)
     digits = head[:, 9:12].astype(np.int64) - ord("0")
     known = (head[:, :7] == np.frombuffer(b"HTTP/1.", np.uint8)).all(axis=1) & ((head[:, 7] == ord("0")) | (head[:, 7] == ord("1")))
     known &= (head[:, 8] == ord(" ")) & (digits >= 0).all(axis=1) & (digits <= 9).all(axis=1) & (digits[:, 0] >= 1) & (digits[:, 0] <= 5)
@@ -287,16 +291,24 @@ def http_status(s: Suspects) -> Values:
 
 def tls_alert(s: Suspects) -> Values:
     """The description of a plaintext alert record of level 1 or 2 (RFC 8446 sections 5.1 and 6)."""
-    head, captured = s.heads, s.of(s.flows.packets.payload_captured)
-    known = (captured >= 7) & (head[:, 0] == 0x15) & (head[:, 1] == 3) & (head[:, 3] == 0) & (head[:, 4] == 2)
-    known &= (head[:, 5] == 1) | (head[:, 5] == 2)
-    return Values(np.where(known, head[:, 6].astype(np.int64), -1), known)
+    value, known, rows = np.full(len(s.slot), -1, np.int64), np.zeros(len(s.slot), bool), np.flatnonzero(s.first == 0x15)
+    head, captured = s.heads(rows), s.flows.packets.payload_captured[s.row[rows]]
+    alert = (captured >= 7) & (head[:, 1] == 3) & (head[:, 3] == 0) & (head[:, 4] == 2) & ((head[:, 5] == 1) | (head[:, 5] == 2))
+    known[rows[alert]] = True
+    value[rows[alert]] = head[alert, 6]
+    return Values(value, known)
 
 
 def tls_type(s: Suspects) -> Values:
-    head, captured = s.heads, s.of(s.flows.packets.payload_captured)
-    known = (captured >= 3) & (head[:, 0] >= 20) & (head[:, 0] <= 24) & (head[:, 1] == 3)
-    return Values(np.where(known, head[:, 0].astype(np.int64), -1), known)
+    first, packets = s.first, s.flows.packets
+    known = (first >= 20) & (first <= 24)
+    rows = known.nonzero()[0]
+    if len(rows):
+        row = s.row[rows]
+        whole = (packets.payload_captured[row] >= 3).nonzero()[0]
+        known[rows] = False
+        known[rows[whole]] = np.frombuffer(packets.arena, np.uint8)[packets.payload_offset[row[whole]] + 1] == 3
+    return Values(np.where(known, first.astype(np.int64), -1), known)
 
 
 def body_contains(s: Suspects) -> Values:

@@ -40,19 +40,23 @@ class Suspects:
     row: Ints = field(init=False)
     flow: Ints = field(init=False)
     origin: Ints = field(init=False)
-    _heads: npt.NDArray[np.uint8] | None = field(init=False, default=None)
+    _first: npt.NDArray[np.uint8] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         flows = self.flows
         self.row, self.flow, self.origin = flows.row[self.slot], flows.flow[self.slot], flows.origin[self.slot]
 
     @property
-    def heads(self) -> npt.NDArray[np.uint8]:
-        """The first `HEAD` captured payload bytes of each row, zeros behind the captured ones; shape (n, HEAD). Parts of large captures keep
-        more than that at hand (`flow.table_loop.HEAD`)."""
-        if self._heads is None:
-            self._heads = self.whole[0].heads[self.whole[1]] if self.whole is not None else _heads(self.flows.packets, self.row)
-        return self._heads
+    def first(self) -> npt.NDArray[np.uint8]:
+        """The first captured payload byte of each row, 0 where there is none."""
+        if self._first is None:
+            self._first = self.whole[0].first[self.whole[1]] if self.whole is not None else _first(self.flows.packets, self.row)
+        return self._first
+
+    def heads(self, at: Ints) -> npt.NDArray[np.uint8]:
+        """The first `HEAD` captured payload bytes of the rows at these places, zeros behind the captured ones; shape (len(at), HEAD). Parts of large
+        captures keep more than that at hand (`flow.table_loop.HEAD`)."""
+        return _heads(self.flows.packets, self.row[at])
 
     def part(self, rows: Ints) -> Suspects:
         """Some of these rows."""
@@ -83,6 +87,14 @@ class _Some(Suspects):
         column = getattr(whole, name)[rows]
         setattr(self, name, column)
         return column
+
+
+def _first(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
+    out = np.zeros(len(row), np.uint8)
+    some = (packets.payload_captured[row] > 0).nonzero()[0]
+    if len(some):
+        out[some] = np.frombuffer(packets.arena, np.uint8)[packets.payload_offset[row[some]]]
+    return out
 
 
 def _heads(packets: Packets, row: Ints) -> npt.NDArray[np.uint8]:
