@@ -5,7 +5,7 @@ Rules of this file: those of `stream_loop.py`, whose `slots` it reads; docs/deci
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, SERVER, UNKNOWN
 from dpiprobe.flow.stream_loop import (
@@ -28,6 +28,7 @@ from dpiprobe.wire.loop import Decorator, _plain
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN
 
 jit: Decorator = globals().get("jit", _plain)
+nth: Callable[[int], int] = globals().get("nth", int)
 
 SYN_AT, LAST_SYN, SYN_ACK, HANDSHAKE, HELLO, HELLO_DONE, ANSWER, ACK_END, CLIENT_FIN, SERVER_FIN, CLIENT_RST, SERVER_RST = range(12)
 SERVER_ACKED, CLIENT_ACKED, CLIENT_SEEN, SERVER_SEEN, RTT, SAMPLES, TIMESTAMPS = range(12, 19)
@@ -69,10 +70,10 @@ def _openings(
     syn = syn_ack = any_syn_ack = client_fin = server_fin = client_rst = server_rst = -1
     client_has = server_has = client_speaks = server_speaks = False
     for i in range(first, last):
-        who, flag = int(origin[i]), int(flags[i])
+        who, flag = int(origin[nth(i)]), int(flags[nth(i)])
         if who not in (CLIENT, SERVER):
             continue
-        own = int(duplicate[i]) == 0
+        own = int(duplicate[nth(i)]) == 0
         if who == CLIENT:
             if own:
                 if syn < 0 and flag & OPENING == SYN:
@@ -83,13 +84,13 @@ def _openings(
                     client_rst = i
             if not flag & RST:
                 client_speaks = True
-                client_has = client_has or int(ts_value[int(row[i])]) >= 0
+                client_has = client_has or int(ts_value[nth(int(row[nth(i)]))]) >= 0
         else:
             if own:
                 if flag & OPENING == SYN | ACK:
                     if any_syn_ack < 0:
                         any_syn_ack = i
-                    if syn_ack < 0 and (int(seq[int(row[i])]) + 1) & M32 == server_base:
+                    if syn_ack < 0 and (int(seq[nth(int(row[nth(i)]))]) + 1) & M32 == server_base:
                         syn_ack = i
                 if server_fin < 0 and flag & FIN:
                     server_fin = i
@@ -97,24 +98,24 @@ def _openings(
                     server_rst = i
             if not flag & RST:
                 server_speaks = True
-                server_has = server_has or int(ts_value[int(row[i])]) >= 0
+                server_has = server_has or int(ts_value[nth(int(row[nth(i)]))]) >= 0
     if syn_ack < 0:
         syn_ack = any_syn_ack
     last_syn = handshake = -1
     for i in range(first, last if syn_ack < 0 else syn_ack):
-        if int(origin[i]) == CLIENT and int(flags[i]) & OPENING == SYN:
+        if int(origin[nth(i)]) == CLIENT and int(flags[nth(i)]) & OPENING == SYN:
             last_syn = i
     if syn_ack >= 0:
         for i in range(syn_ack + 1, last):
-            flag = int(flags[i])
-            if int(origin[i]) == CLIENT and flag & (SYN | RST) == 0 and flag & ACK and int(acked[i]) >= 0 and int(duplicate[i]) == 0:
+            flag = int(flags[nth(i)])
+            if int(origin[nth(i)]) == CLIENT and flag & (SYN | RST) == 0 and flag & ACK and int(acked[nth(i)]) >= 0 and int(duplicate[nth(i)]) == 0:
                 handshake = i
                 break
     marks[SYN_AT][f], marks[LAST_SYN][f], marks[SYN_ACK][f], marks[HANDSHAKE][f] = syn, last_syn, syn_ack, handshake
     marks[CLIENT_FIN][f], marks[SERVER_FIN][f], marks[CLIENT_RST][f], marks[SERVER_RST][f] = client_fin, server_fin, client_rst, server_rst
     stamped = 1 if client_has and server_has else 0 if client_speaks and server_speaks else -1
     if syn >= 0 and syn_ack >= 0:
-        stamped = 1 if int(ts_value[int(row[syn])]) >= 0 and int(ts_value[int(row[syn_ack])]) >= 0 else 0
+        stamped = 1 if int(ts_value[nth(int(row[nth(syn)]))]) >= 0 and int(ts_value[int(row[syn_ack])]) >= 0 else 0
     marks[TIMESTAMPS][f] = stamped
 
 
@@ -127,17 +128,17 @@ def _hello(
     client_after, server_next = slots[CLIENT_AFTER], slots[SERVER_NEXT]
     hello = done = answer = -1
     for i in range(first, last):
-        speaks = int(origin[i]) == CLIENT and int(length[i]) > 0 and not int(flags[i]) & RST and int(duplicate[i]) == 0
-        if speaks and int(offset[i]) <= begins < int(end[i]):
+        speaks = int(origin[nth(i)]) == CLIENT and int(length[nth(i)]) > 0 and not int(flags[nth(i)]) & RST and int(duplicate[nth(i)]) == 0
+        if speaks and int(offset[nth(i)]) <= begins < int(end[nth(i)]):
             hello = i
             break
     for i in range(max(hello, first), last):
-        if int(length[i]) <= 0 or int(flags[i]) & RST or int(duplicate[i]) != 0:
+        if int(length[nth(i)]) <= 0 or int(flags[nth(i)]) & RST or int(duplicate[nth(i)]) != 0:
             continue
-        if int(origin[i]) == CLIENT:
-            if done < 0 and int(client_after[i]) >= ends:
+        if int(origin[nth(i)]) == CLIENT:
+            if done < 0 and int(client_after[nth(i)]) >= ends:
                 done = i
-        elif answer < 0 and int(origin[i]) == SERVER and 0 <= hello < i and int(end[i]) > int(server_next[hello]):
+        elif answer < 0 and int(origin[nth(i)]) == SERVER and 0 <= hello < i and int(end[nth(i)]) > int(server_next[nth(hello)]):
             answer = i
         if done >= 0 and (answer >= 0 or hello < 0):
             break
@@ -152,14 +153,14 @@ def _reaches(duplicate: Sequence[int], ends: int, first: int, last: int, f: int,
     server_acked = client_acked = UNKNOWN
     client_seen = server_seen = 0
     for i in range(first, last):
-        who, told = int(origin[i]), int(acked[i])
-        if int(flags[i]) & RST:
+        who, told = int(origin[nth(i)]), int(acked[nth(i)])
+        if int(flags[nth(i)]) & RST:
             told = UNKNOWN
         if who == CLIENT:
-            client_seen, client_acked = max(client_seen, int(client_after[i])), max(client_acked, told)
+            client_seen, client_acked = max(client_seen, int(client_after[nth(i)])), max(client_acked, told)
         elif who == SERVER:
-            server_seen, server_acked = max(server_seen, int(server_after[i])), max(server_acked, told)
-            if ack_end < 0 and told != UNKNOWN and told >= ends and 0 <= hello < i and int(duplicate[i]) == 0:
+            server_seen, server_acked = max(server_seen, int(server_after[nth(i)])), max(server_acked, told)
+            if ack_end < 0 and told != UNKNOWN and told >= ends and 0 <= hello < i and int(duplicate[nth(i)]) == 0:
                 ack_end = i
     marks[ACK_END][f], marks[SERVER_ACKED][f], marks[CLIENT_ACKED][f] = ack_end, server_acked, client_acked
     marks[CLIENT_SEEN][f], marks[SERVER_SEEN][f] = client_seen, server_seen
@@ -178,15 +179,15 @@ def _handshake_trip(
         return
     sends = 0
     for i in range(first, last):
-        if int(origin[i]) == CLIENT and int(flags[i]) & OPENING == SYN and int(duplicate[i]) == 0:
+        if int(origin[nth(i)]) == CLIENT and int(flags[nth(i)]) & OPENING == SYN and int(duplicate[nth(i)]) == 0:
             sends += 1
-    a, b = int(row[left]), int(row[came])
+    a, b = int(row[nth(left)]), int(row[came])
     clear = sends == 1
     if not clear:
-        stamp = int(ts_value[a])
-        clear = int(ts_echo[b]) == stamp and stamp > 0 and stamp != int(ts_value[int(row[max(syn, 0)])])
-    if clear and int(time[b]) >= int(time[a]):
-        marks[RTT][f], marks[SAMPLES][f] = int(time[b]) - int(time[a]), 1
+        stamp = int(ts_value[nth(a)])
+        clear = int(ts_echo[nth(b)]) == stamp and stamp > 0 and stamp != int(ts_value[int(row[max(syn, 0)])])
+    if clear and int(time[nth(b)]) >= int(time[nth(a)]):
+        marks[RTT][f], marks[SAMPLES][f] = int(time[nth(b)]) - int(time[nth(a)]), 1
 
 
 @jit
@@ -202,26 +203,26 @@ def _departures(
         mask *= 2
     mask -= 1
     for i in range(first, last):
-        sent[i] = 0
-        if int(origin[i]) == CLIENT and int(length[i]) > 0:
-            repeats = int(duplicate[i]) == 0 and int(offset[i]) < highest
+        sent[nth(i)] = 0
+        if int(origin[nth(i)]) == CLIENT and int(length[nth(i)]) > 0:
+            repeats = int(duplicate[nth(i)]) == 0 and int(offset[nth(i)]) < highest
             if repeats:
                 again += 1
-            if not int(flags[i]) & RST:
-                ends = int(end[i])
+            if not int(flags[nth(i)]) & RST:
+                ends = int(end[nth(i)])
                 highest = max(highest, ends)
-                if int(duplicate[i]) == 0 and ends > 0:
+                if int(duplicate[nth(i)]) == 0 and ends > 0:
                     any_left = True
-                    sent[i] = -1 if repeats else 1
+                    sent[nth(i)] = -1 if repeats else 1
                     mark = (ends & MASK) * MIX
                     spot = (mark ^ (mark >> 17)) & mask
-                    while int(places[spot]) >= first and int(end[int(places[spot])]) != ends:
+                    while int(places[nth(spot)]) >= first and int(end[int(places[nth(spot)])]) != ends:
                         spot = (spot + 1) & mask
-                    if int(places[spot]) >= first:
-                        sent[int(places[spot])] = -1
+                    if int(places[nth(spot)]) >= first:
+                        sent[int(places[nth(spot)])] = -1
                     else:
-                        places[spot] = i
-        resent[i] = again
+                        places[nth(spot)] = i
+        resent[nth(i)] = again
     return any_left
 
 
@@ -240,29 +241,29 @@ def _arrivals(
         mask *= 2
     mask -= 1
     for i in range(first, last):
-        told = int(acked[i])
-        if int(origin[i]) != SERVER or told <= 0 or told == settled or int(flags[i]) & (RST | FIN | SYN) or int(duplicate[i]) != 0:
+        told = int(acked[nth(i)])
+        if int(origin[nth(i)]) != SERVER or told <= 0 or told == settled or int(flags[nth(i)]) & (RST | FIN | SYN) or int(duplicate[nth(i)]) != 0:
             continue
-        r = int(row[i])
-        if int(length[i]) != 0:
-            if not readable or int(payload_captured[r]) <= 0:
+        r = int(row[nth(i)])
+        if int(length[nth(i)]) != 0:
+            if not readable or int(payload_captured[nth(r)]) <= 0:
                 continue
-            opens = int(arena[int(payload_offset[r])])
+            opens = int(arena[int(payload_offset[nth(r)])])
             if opens not in (0x16, 0x17):
                 continue
         mark = (told & MASK) * MIX
         spot = (mark ^ (mark >> 17)) & mask
-        while int(places[spot]) >= first and int(end[int(places[spot])]) != told:
+        while int(places[nth(spot)]) >= first and int(end[int(places[nth(spot)])]) != told:
             spot = (spot + 1) & mask
-        left = int(places[spot])
-        if left < first or int(sent[left]) != 1:
+        left = int(places[nth(spot)])
+        if left < first or int(sent[nth(left)]) != 1:
             settled = told
             continue
-        if left >= i or int(resent[left]) != int(resent[i]):
+        if left >= i or int(resent[nth(left)]) != int(resent[nth(i)]):
             continue
-        trip = int(time[r]) - int(time[int(row[left])])
+        trip = int(time[nth(r)]) - int(time[nth(int(row[nth(left)]))])
         if trip >= 0:
-            sent[left] = 0
+            sent[nth(left)] = 0
             settled = told
             samples += 1
             if least < 0 or trip < least:

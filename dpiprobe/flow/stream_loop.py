@@ -4,18 +4,19 @@ Alone responsible for saying it in few passes over memory; what the words mean s
 why there are two.
 
 Rules of this file (as in `wire/loop.py`): written once as plain Python over arrays of integers; every element goes through `int()`; no dicts, objects,
-slices or exceptions. Slots of flow f are start[f] to stop[f].
+slices or exceptions. Slots of flow f are start[f] to stop[f]. `nth`: see `wire/compiled.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
 from dpiprobe.wire.loop import Decorator, _plain
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP, UDP
 
 jit: Decorator = globals().get("jit", _plain)
+nth: Callable[[int], int] = globals().get("nth", int)
 
 Column = MutableSequence[int]
 
@@ -44,16 +45,16 @@ def streams(
         first, last = int(start[f]), int(stop[f])
         client_is = int(client_low[f])
         for i in range(first, last):
-            r = int(row[i])
-            flags[i] = int(raw_flags[r]) if int(protocol[r]) == TCP else 0
-            length[i] = int(payload[r])
-            kind = int(joined[i])
+            r = int(row[nth(i)])
+            flags[nth(i)] = int(raw_flags[nth(r)]) if int(protocol[nth(r)]) == TCP else 0
+            length[nth(i)] = int(payload[nth(r)])
+            kind = int(joined[nth(i)])
             if kind == 2:
-                origin[i] = STRAY
+                origin[nth(i)] = STRAY
             elif kind == 3:
-                origin[i] = ICMP_ERROR
+                origin[nth(i)] = ICMP_ERROR
             else:
-                origin[i] = CLIENT if int(lower[i]) == client_is else SERVER
+                origin[nth(i)] = CLIENT if int(lower[nth(i)]) == client_is else SERVER
         _bases(seq, ack, row, first, last, f, slots, ends)
         if _offsets(protocol, seq, ack, row, first, last, f, slots, ends):
             _mark_alike(seq, ack, ip_id, row, first, last, places, slots)
@@ -76,11 +77,11 @@ def _bases(
     client_base = client_next = client_last = -1
     answered = server_base = server_next = server_last = -1
     for i in range(first, last):
-        who, flag = int(origin[i]), int(flags[i])
+        who, flag = int(origin[nth(i)]), int(flags[nth(i)])
         if who not in (CLIENT, SERVER):
             continue
-        r = int(row[i])
-        number, told = int(seq[r]), int(ack[r])
+        r = int(row[nth(i)])
+        number, told = int(seq[nth(r)]), int(ack[nth(r)])
         opening, plain, acks = flag & OPENING, (flag & (SYN | RST)) == 0, (flag & ACK) != 0
         if who == CLIENT:
             if opening == SYN and not syn_seen:
@@ -94,7 +95,7 @@ def _bases(
         if plain and not client_seen and (who == CLIENT or acks):
             client_seen, client_last = True, number if who == CLIENT else told
     for i in range(first, last):
-        if int(origin[i]) == SERVER and (int(flags[i]) & OPENING) == SYN | ACK and (int(seq[int(row[i])]) + 1) & M32 == answered:
+        if int(origin[nth(i)]) == SERVER and (int(flags[nth(i)]) & OPENING) == SYN | ACK and (int(seq[nth(int(row[nth(i)]))]) + 1) & M32 == answered:
             server_base = answered
             break
     if server_base < 0:
@@ -119,15 +120,15 @@ def _offsets(
     client_top = server_top = UNKNOWN
     opened = twice = False
     for i in range(first, last):
-        who, flag, size, r = int(origin[i]), int(flags[i]), int(length[i]), int(row[i])
+        who, flag, size, r = int(origin[nth(i)]), int(flags[nth(i)]), int(length[nth(i)]), int(row[nth(i)])
         at, told = UNKNOWN, UNKNOWN
-        client_next[i], server_next[i] = client_reach, server_reach
+        client_next[nth(i)], server_next[nth(i)] = client_reach, server_reach
         if who in (CLIENT, SERVER):
             own, other = (client_base, server_base) if who == CLIENT else (server_base, client_base)
             if own >= 0:
-                begin = (int(seq[r]) + (1 if flag & SYN else 0)) & M32
+                begin = (int(seq[nth(r)]) + (1 if flag & SYN else 0)) & M32
                 at = ((begin - own + HALF) & M32) - HALF
-            if int(protocol[r]) == UDP:
+            if int(protocol[nth(r)]) == UDP:
                 if who == CLIENT:
                     at = client_sent
                     client_sent += size
@@ -135,7 +136,7 @@ def _offsets(
                     at = server_sent
                     server_sent += size
             if other >= 0 and flag & ACK:
-                told = ((int(ack[r]) - other + HALF) & M32) - HALF
+                told = ((int(ack[nth(r)]) - other + HALF) & M32) - HALF
             if not flag & RST and (size > 0 or flag & SYN):
                 top = client_top if who == CLIENT else server_top
                 if at == UNKNOWN or at + size <= top or flag == 0:
@@ -157,9 +158,9 @@ def _offsets(
                     opened = True
         else:
             twice = True
-        offset[i], acked[i] = at, told
-        end[i] = at + size if at != UNKNOWN else UNKNOWN
-        client_after[i], server_after[i] = client_reach, server_reach
+        offset[nth(i)], acked[nth(i)] = at, told
+        end[nth(i)] = at + size if at != UNKNOWN else UNKNOWN
+        client_after[nth(i)], server_after[nth(i)] = client_reach, server_reach
     ends[CLIENT_HOLE][f] = client_hole
     ends[SERVER_HOLE][f] = server_hole
     return twice
@@ -183,24 +184,24 @@ def _mark_alike(
         mask *= 2
     mask -= 1
     for i in range(first, last):
-        r = int(row[i])
-        alike[i] = 0
-        mark = (int(seq[r]) & MASK) * MIX + (int(ack[r]) & MASK)
-        mark = ((mark & MASK) * MIX + (int(flags[i]) << 16) + int(length[i])) ^ int(ip_id[r])
+        r = int(row[nth(i)])
+        alike[nth(i)] = 0
+        mark = (int(seq[nth(r)]) & MASK) * MIX + (int(ack[nth(r)]) & MASK)
+        mark = ((mark & MASK) * MIX + (int(flags[nth(i)]) << 16) + int(length[nth(i)])) ^ int(ip_id[nth(r)])
         spot = (mark ^ (mark >> 15)) & mask
-        while int(places[spot]) >= first:
-            j = int(places[spot])
-            q = int(row[j])
+        while int(places[nth(spot)]) >= first:
+            j = int(places[nth(spot)])
+            q = int(row[nth(j)])
             if (
-                int(seq[q]) == int(seq[r]) and int(ack[q]) == int(ack[r]) and int(flags[j]) == int(flags[i])
-                and int(length[j]) == int(length[i]) and int(ip_id[q]) == int(ip_id[r])
+                int(seq[nth(q)]) == int(seq[nth(r)]) and int(ack[nth(q)]) == int(ack[nth(r)]) and int(flags[nth(j)]) == int(flags[nth(i)])
+                and int(length[nth(j)]) == int(length[nth(i)]) and int(ip_id[nth(q)]) == int(ip_id[nth(r)])
             ):  # fmt: skip
-                alike[i] = alike[j] = 1
-                telling = telling or (not int(flags[i]) & RST and (int(length[i]) > 0 or int(flags[i]) & SYN != 0))
+                alike[nth(i)] = alike[nth(j)] = 1
+                telling = telling or (not int(flags[nth(i)]) & RST and (int(length[nth(i)]) > 0 or int(flags[nth(i)]) & SYN != 0))
                 break
             spot = (spot + 1) & mask
         else:
-            places[spot] = i
+            places[nth(spot)] = i
     if not telling:
         for i in range(first, last):
-            alike[i] = 0
+            alike[nth(i)] = 0

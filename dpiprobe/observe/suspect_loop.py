@@ -6,13 +6,14 @@ slices or exceptions. What the words mean stands in those files, and a test hold
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 
 from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
 from dpiprobe.wire.loop import Decorator, _plain
 from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP
 
 jit: Decorator = globals().get("jit", _plain)
+nth: Callable[[int], int] = globals().get("nth", int)
 
 Column = MutableSequence[int]
 
@@ -31,13 +32,13 @@ def carriers(
         highest, tcp = UNKNOWN, int(transport[f]) == TCP
         for i in range(int(start[f]), int(stop[f])):
             kinds[i] = 0
-            if not tcp or int(origin[i]) != SERVER or int(flags[i]) & RST or int(duplicate[i]) != 0 or int(captured[int(row[i])]) <= 0:
+            if not tcp or int(origin[nth(i)]) != SERVER or int(flags[nth(i)]) & RST or int(duplicate[nth(i)]) != 0 or int(captured[nth(int(row[nth(i)]))]) <= 0:
                 continue
             kinds[i] = CARRIES
-            if int(offset[i]) < highest:
+            if int(offset[nth(i)]) < highest:
                 kinds[i] = REPEATS
                 found += 1
-            highest = max(highest, int(end[i]))
+            highest = max(highest, int(end[nth(i)]))
     return found
 
 
@@ -81,12 +82,12 @@ def _count(
     copies = 0
     first_copy = last_copy = last_server = last_client = -1
     for i in range(first, last):
-        if int(duplicate[i]) != 0:
+        if int(duplicate[nth(i)]) != 0:
             continue
-        who, said = int(origin[i]), not int(flags[i]) & RST
+        who, said = int(origin[nth(i)]), not int(flags[nth(i)]) & RST
         if who == CLIENT:
             last_client = i
-            if said and unacked != UNKNOWN and int(length[i]) > 0 and int(offset[i]) <= unacked < int(end[i]):
+            if said and unacked != UNKNOWN and int(length[nth(i)]) > 0 and int(offset[nth(i)]) <= unacked < int(end[nth(i)]):
                 copies += 1
                 last_copy = i
                 if first_copy < 0:
@@ -106,12 +107,12 @@ def _select(
     copy = syn = client_said = server_said = client_any = server_any = -1
     client_fin = server_fin = answers = 0
     for i in range(first, last):
-        who, flag, size = int(origin[i]), int(flags[i]), int(length[i])
+        who, flag, size = int(origin[nth(i)]), int(flags[nth(i)]), int(length[nth(i)])
         client, server = who == CLIENT, who == SERVER
         after = server and size > 0 and 0 <= hello < i
         chosen = who in (STRAY, ICMP_ERROR) or ((client or server) and flag & (RST | FIN) != 0)
-        chosen = chosen or (server and int(overlapping[i]) != 0) or (after and answers < FIRST_ANSWERS)
-        if chosen and int(duplicate[i]) == 0:
+        chosen = chosen or (server and int(overlapping[nth(i)]) != 0) or (after and answers < FIRST_ANSWERS)
+        if chosen and int(duplicate[nth(i)]) == 0:
             rows[SLOT][found] = i
             rows[TRIGGER][found] = copy if copy >= 0 else syn
             rows[ANSWERED][found] = server_said if client else client_said
@@ -124,7 +125,7 @@ def _select(
             client_any = i
             if not flag & RST:
                 client_said = i
-                if begins != UNKNOWN and size > 0 and int(offset[i]) < ends and int(end[i]) > begins:
+                if begins != UNKNOWN and size > 0 and int(offset[nth(i)]) < ends and int(end[nth(i)]) > begins:
                     copy = i
             if flag & (SYN | ACK | RST) == SYN:
                 syn = i
@@ -148,21 +149,21 @@ def _reaches(
     """What `build.reaches_server` asks of the client's suspects of one flow, rows[head:found]."""
     most, any_client = 0, False
     for i in range(first, last):
-        if int(origin[i]) == CLIENT:
-            value = int(ttl[int(row[i])])
+        if int(origin[nth(i)]) == CLIENT:
+            value = int(ttl[nth(int(row[nth(i)]))])
             most = max(most, value) if any_client else value
             any_client = True
     later, k = UNKNOWN, found - 1
     for i in range(last - 1, first - 1, -1):
         if k >= head and int(rows[SLOT][k]) == i:
             reaches = 0
-            if int(origin[i]) == CLIENT:
-                own_end = int(end[i]) + (1 if int(flags[i]) & FIN else 0)
-                if own_end > int(offset[i]) and later >= own_end and not int(flags[i]) & RST:
+            if int(origin[nth(i)]) == CLIENT:
+                own_end = int(end[nth(i)]) + (1 if int(flags[nth(i)]) & FIN else 0)
+                if own_end > int(offset[nth(i)]) and later >= own_end and not int(flags[nth(i)]) & RST:
                     reaches |= ACKNOWLEDGED
-                if int(ttl[int(row[i])]) >= most:
+                if int(ttl[nth(int(row[nth(i)]))]) >= most:
                     reaches |= FULL_TTL
             rows[REACHES][k] = reaches
             k -= 1
-        if int(origin[i]) == SERVER and not int(flags[i]) & RST:
-            later = max(later, int(acked[i]))
+        if int(origin[nth(i)]) == SERVER and not int(flags[nth(i)]) & RST:
+            later = max(later, int(acked[nth(i)]))
