@@ -79,7 +79,7 @@ class LargeExplanation:
 
 
 def warm() -> None:
-    """What numba does at first is done once, of no packets, not in every process that comes."""
+    """Loops are loaded once, for no packets, not in every process that comes."""
     observe(settle(Decoder().finish()))
     numbers(np.empty(0, np.int64))
 
