@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, Flows
 from dpiprobe.observe.build import Observed
-from dpiprobe.verdict.grouping import Grouping, Groups, grouping_of, groups_of, name_of
+from dpiprobe.verdict.grouping import Grouping, Groups, by_group, grouping_of, groups_of, name_of
 from dpiprobe.verdict.model import Outcome
 from dpiprobe.verdict.outcomes import in_columns
 
@@ -125,9 +125,11 @@ class Serving(Sequence[Peers]):
         self._named, self.pool, self._without = named, pools.of[named.first], without
         self.pools = len(pools)
         self._own = np.bincount(named.of[self.chosen], minlength=len(named))
+        self.serving = np.flatnonzero(self._own)
+        """Names of pools that some flow of theirs serves."""
         sizes = np.bincount(self.pool_of_chosen, minlength=len(pools))
         self._start = np.concatenate(([0], np.cumsum(sizes)))
-        turn = np.argsort(self.pool, kind="stable")
+        turn = by_group(self.pool, len(pools))
         self._begin = np.empty(len(named), np.int64)
         self._begin[turn] = np.cumsum(self._own[turn]) - self._own[turn]
         self.served = np.where(without, 0, sizes[self.pool] - self._own)
@@ -216,7 +218,8 @@ def choose_controls(
         useful &= control
     ended = in_columns(outcomes)
     works, fails = ended.are("worked"), ~ended.are(*NOT_A_FAILURE)
-    order = np.lexsort((named.of, pools.of))
+    order = by_group(named.of, len(named))
+    order = order[by_group(pools.of[order], len(pools))]
     worked, failed = (Serving(pools, named, order, useful & good_for, without) for good_for in (works, fails))
     return Controls(grouping, named, worked, failed, designated, fixed)
 

@@ -32,7 +32,7 @@ class Groups:
 
     def members(self, wanted: Ints) -> list[list[int]]:
         """The flows of some groups, which come ascending."""
-        order = np.argsort(self.of.astype(np.uint16) if len(self) <= 1 << 16 else self.of, kind="stable")  # short numbers are sorted by their digits
+        order = by_group(self.of, len(self))
         grouped = self.of[order]
         edges = zip(np.searchsorted(grouped, wanted).tolist(), np.searchsorted(grouped, wanted, "right").tolist(), strict=True)
         return [order[begin:end].tolist() for begin, end in edges]
@@ -41,6 +41,12 @@ class Groups:
         """The flows of all groups that any of these flows is in."""
         some = np.fromiter(flows, np.int64)
         return self.members(np.unique(self.of[some])) if len(some) else []
+
+
+def by_group(of: Ints, groups: int) -> Ints:
+    """Members of groups by group, each group's in their order. of: the group of each, below `groups`"""
+    order = np.argsort(of.astype(np.uint16) if groups <= 1 << 16 else of, kind="stable")  # numpy sorts short numbers by their digits
+    return np.asarray(order, np.int64)
 
 
 def groups_of(*keys: Ints) -> Groups:

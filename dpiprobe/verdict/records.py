@@ -23,6 +23,7 @@ from dpiprobe.verdict.trials import Trials, gather
 FORMAT = "dpiprobe/1"
 
 
+@lru_cache(maxsize=1 << 14)
 def endpoint(address: bytes, port: int) -> str:
     """`192.0.2.1:443` or `[2001:db8::1]:443` (RFC 5952)."""
     return f"{host(address)}:{port}"

@@ -129,7 +129,7 @@ def gather(
     rows, of = [], []
     for serving in (controls.worked, controls.failed):
         served = np.flatnonzero(serving.served > 0)
-        rows.append(_first_names(serving, place_of[controls.grouping.name], texts)[serving.pool[served]])
+        rows.append(_first_names(serving, place_of[controls.grouping.name[controls.named.first[serving.serving]]], texts)[serving.pool[served]])
         of.append(of_named[served])
     trials.controls = _smallest_by_group(np.concatenate(rows), np.concatenate(of), count, trials.name, len(texts))
     trials._keep_best()
@@ -141,12 +141,12 @@ def _each(values: Iterable[int], of: Sized) -> Ints:
     return np.fromiter(values, np.int64, len(of))
 
 
-def _first_names(serving: Serving, name: Ints, texts: Sequence[str | None]) -> Ints:
-    """Of each pool the names of the flows that serve, the first NAMED + 1 of them (one may be the name that is served), filled up."""
+def _first_names(serving: Serving, asked: Ints, texts: Sequence[str | None]) -> Ints:
+    """Of each pool the names of the flows that serve, the first NAMED + 1 of them (one may be the name that is served), filled up. asked: the place
+    among the texts of each name that serves"""
     found = np.full((serving.pools, NAMED + 1), len(texts))
-    asked = name[serving.chosen]
     proper = asked > (1 if len(texts) > 1 and not texts[1] else 0)
-    both = np.unique(paired(serving.pool_of_chosen[proper], asked[proper])) if proper.any() else asked[proper]
+    both = np.sort(paired(serving.pool[serving.serving[proper]], asked[proper]))
     width = int(asked[proper].max()) + 1 if len(both) else 1
     pool = both // width
     place = np.arange(len(both)) - np.searchsorted(pool, pool)
