@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 _KEPT = 1 << 14
 MANY = 64
 """Packets of a batch, for each flow whose line is made, up to which the numbers of all are looked up at once; policy."""
+Told = tuple[str, list[int], Any]
+"""An observation: its kind, slots and what else is said of it."""
 SOME = 1_234_567_890_123
 """A number that stands for others where a sentence is taken apart."""
 
@@ -178,17 +180,18 @@ class FlowLines:
 
     def _others(self, chosen: Ints, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
         pieces = _Pieces()
-        number = self._numbered(judgements)
-        ends = [self._end(judgement, matches.get(judgement.flow, ()), number) for judgement in judgements]
+        seen = [_told(judgement) for judgement in judgements]
+        number = self._numbered(seen)
+        ends = [self._end(judgement, matches.get(judgement.flow, ()), told, number) for judgement, told in zip(judgements, seen, strict=True)]
         fields = [*self._facts(chosen, pieces), pieces.each(map(_said, judgements)), pieces.all(ends)]
         return _lines(chosen, self._head() + b'%b,"matches":[%b]}\n', fields, pieces)
 
-    def _end(self, judgement: Judgement, matches: Sequence[Match], number: Mapping[int, int] | Sequence[int]) -> bytes:
-        """What a line has behind the words of the verdict."""
+    def _end(self, judgement: Judgement, matches: Sequence[Match], told: Sequence[Told], number: Mapping[int, int] | Sequence[int]) -> bytes:
+        """What a line has behind the words of the verdict. told: what was observed · number: of the packet in each slot"""
         self._packets.clear()
         matched = ",".join([self._match(match) for match in matches]) if matches else ""
-        reasons = ",".join([encode_basestring(reason) for reason in judgement.reasons])
-        return f'{matched}],"observations":[{self._observed(judgement, number)}],"reasons":[{reasons}'.encode()
+        reasons = ",".join(map(encode_basestring, judgement.reasons))
+        return f'{matched}],"observations":[{self._observed(told, number)}],"reasons":[{reasons}'.encode()
 
     def _facts(self, chosen: Ints, pieces: _Pieces) -> list[Ints]:
         """What flows are, in the order of the head; text by the number of its piece."""
@@ -222,32 +225,32 @@ class FlowLines:
             numbers.append(first + number)
         return np.array(numbers, np.int64)
 
-    def _observed(self, judgement: Judgement, number: Mapping[int, int] | Sequence[int]) -> str:
+    def _observed(self, told: Sequence[Told], number: Mapping[int, int] | Sequence[int]) -> str:
         """What was observed of a flow. number: of the packet in each slot"""
-        seen = judgement.observations
         texts = []
-        for kind, slots, more in seen.told() if isinstance(seen, Seen) else [(one.kind, one.slots, one.detail) for one in seen]:
-            if len(slots) == 1:
-                text = f"{_opened(kind)}{number[slots[0]]}]"
-            else:
-                text = f"{_opened(kind)}{self._listed(tuple(sorted({number[slot] for slot in slots})))}]"
+        for kind, slots, more in told:
+            begin = _OPENED.get(kind) or _opened(kind)
+            text = f"{begin}{number[slots[0]]}]" if len(slots) == 1 else f"{begin}{self._listed(tuple(sorted({number[slot] for slot in slots})))}]"
             if more:
                 text += f",{_encode(more if isinstance(more, dict) else {'server_packets': more})[1:-1]}"
             texts.append(text)
         return "},".join(texts) + "}" if texts else ""
 
-    def _numbered(self, judgements: Sequence[Judgement]) -> Mapping[int, int] | Sequence[int]:
-        """The number of the packet in each slot that any of these names."""
-        if len(judgements) * MANY > len(self._flows.row):
+    def _numbered(self, seen: Sequence[Sequence[Told]]) -> Mapping[int, int] | Sequence[int]:
+        """The number of the packet in each slot that any of these observations names."""
+        if len(seen) * MANY > len(self._flows.row):
             everything: list[int] = self._numbers(np.arange(len(self._flows.row))).tolist()
             return everything
-        slots = [slot for judgement in judgements for observation in judgement.observations for slot in observation.slots]
+        slots = [slot for told in seen for _, some, _ in told for slot in some]
         return dict(zip(slots, self._numbers(np.array(slots, np.int64)).tolist(), strict=True))
 
     def _match(self, match: Match) -> str:
         """A match as `Match.plain` has it."""
+        listed, bare = self._listed, _BARE
         clauses = [
-            f'{_quoted(name)}:{{"state":"{state}","packets":[{self._listed(packets)}]}}' if packets else _bare(name, state)
+            f'{_quoted(name)}:{{"state":"{state}","packets":[{packets[0] if len(packets) == 1 else listed(packets)}]}}'
+            if packets
+            else bare.get((name, state)) or _bare(name, state)
             for name, (state, packets) in match.clauses.items()
         ]
         return f'{{"signature":{_quoted(match.signature)},"clauses":{{{",".join(clauses)}}}}}'
@@ -262,16 +265,28 @@ class FlowLines:
         return text
 
 
-@lru_cache(maxsize=_KEPT)
+def _told(judgement: Judgement) -> Sequence[Told]:
+    """What was observed of a flow."""
+    seen = judgement.observations
+    return seen.told() if isinstance(seen, Seen) else [(one.kind, one.slots, one.detail) for one in seen]
+
+
+_OPENED: dict[str, str] = {}
+
+
 def _opened(kind: str) -> str:
-    """Where an observation begins."""
-    return f'{{"kind":{_quoted(kind)},"packets":['
+    """Where an observation of a kind begins, of which there are few."""
+    text = _OPENED[kind] = f'{{"kind":{_quoted(kind)},"packets":['
+    return text
 
 
-@lru_cache(maxsize=_KEPT)
+_BARE: dict[tuple[str, str], str] = {}
+
+
 def _bare(name: str, state: str) -> str:
-    """A clause that names no packets."""
-    return f'{_quoted(name)}:{{"state":"{state}","packets":[]}}'
+    """A clause that names no packets; databases have so many."""
+    text = _BARE[name, state] = f'{_quoted(name)}:{{"state":"{state}","packets":[]}}'
+    return text
 
 
 def _said(judgement: Judgement) -> bytes:

@@ -68,12 +68,13 @@ class Alike:
         count = len(self._of)
         flow, pool = np.concatenate((self._of, self._witness)), np.concatenate((self._pool, self._pool_of_witness))
         triggers, request = self._observed.flows.requests()
+        shapes: list[tuple[int, str | None] | None]
         if self._controls.designated:
             shapes = [None if trigger is None else (trigger.kind, None) for trigger in triggers]
         else:
             shapes = [None if trigger is None else (trigger.kind, trigger.ja4) for trigger in triggers]
-        number = {None: 0} | {shape: i for i, shape in enumerate(dict.fromkeys(filter(None, shapes)), 1)}
-        form = np.array([*map(number.__getitem__, shapes)], np.int64)
+        number = {shape: i for i, shape in enumerate(dict.fromkeys(filter(None, shapes)), 1)}
+        form = np.array([0 if shape is None else number[shape] for shape in shapes], np.int64)
         length = np.array([-1 if trigger is None else trigger.length for trigger in triggers], np.int64)
         segments = self._observed.flow_feature("segments")
         known, request = segments.known[flow], request[flow]
