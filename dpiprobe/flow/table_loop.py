@@ -65,7 +65,7 @@ def address(buf: Sequence[int], at: int, version: int, words: MutableSequence[in
     if version == 6:
         b, c, d = word(buf, at + 4), word(buf, at + 8), word(buf, at + 12)
     mask = len(places) - 1
-    spot = scatter(scatter(a ^ version, b), scatter(c, d)) & mask
+    spot = home(version, a, b, c, d) & mask
     while True:
         number = int(places[nth(spot)])
         if number < 0:
@@ -84,19 +84,34 @@ def address(buf: Sequence[int], at: int, version: int, words: MutableSequence[in
 
 
 @jit
+def home(version: int, a: int, b: int, c: int, d: int) -> int:
+    """Where the search for an address in `places` begins, which is as long as MASK at most."""
+    if version == 4:
+        return (((a ^ (a >> 15)) * MIX) >> 10) & MASK
+    return scatter(scatter(a, b), scatter(c, d))
+
+
+@jit
 def locate(
     buf: Sequence[int], out: MutableSequence[int], status: Sequence[int], count: int, words: MutableSequence[int], places: MutableSequence[int], known: int
 ) -> int:  # fmt: skip
     """Make address numbers of SOURCE and DESTINATION in the rows of one chunk; how many addresses are known then. The tables have room."""
+    sender, receiver, source, destination = -1, -1, -1, -1  # of the last packet of IPv4: that of the next are often the same
     for row in range(count):
         if status[nth(row)] != loop.ROW:
             continue
         base = row * loop.WIDTH
-        version = int(out[nth(base + loop.VERSION)])
-        source = address(buf, int(out[nth(base + loop.SOURCE)]), version, words, places, known)
-        known = max(known, source + 1)
-        destination = address(buf, int(out[nth(base + loop.DESTINATION)]), version, words, places, known)
-        known = max(known, destination + 1)
+        version, one, other = int(out[nth(base + loop.VERSION)]), int(out[nth(base + loop.SOURCE)]), int(out[nth(base + loop.DESTINATION)])
+        four = version == 4
+        before, after = sender, receiver
+        sender, receiver = word(buf, one) if four else -1, word(buf, other) if four else -1
+        if four and sender == after and receiver == before:
+            source, destination = destination, source
+        elif not four or sender != before or receiver != after:
+            source = address(buf, one, version, words, places, known)
+            known = max(known, source + 1)
+            destination = address(buf, other, version, words, places, known)
+            known = max(known, destination + 1)
         out[nth(base + loop.SOURCE)] = source
         out[nth(base + loop.DESTINATION)] = destination
     return known
@@ -352,7 +367,7 @@ def reindex(table: Sequence[int], count: int, columns: int, index: MutableSequen
         base = number * columns
         if columns == WORDS:
             a, b, c, d = int(table[nth(base + 1)]), int(table[nth(base + 2)]), int(table[nth(base + 3)]), int(table[nth(base + 4)])
-            spot = scatter(scatter(a ^ int(table[nth(base)]), b), scatter(c, d)) & mask
+            spot = home(int(table[nth(base)]), a, b, c, d) & mask
             while int(index[nth(spot)]) >= 0:
                 spot = (spot + 1) & mask
         else:
