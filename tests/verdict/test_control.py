@@ -88,7 +88,7 @@ def table(rows: Sequence[Row]) -> Any:
         def __len__(self) -> int:
             return len(rows)
 
-        _requests: Any = None
+        shared: Any = None
         requests = Flows.requests
 
     kept: dict[str, Any] = {}
