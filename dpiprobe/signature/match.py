@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +100,7 @@ def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = F
     questions = Questions(table)
     free = np.ones(questions.rows, np.bool_)  # client packets are never claimed, so clauses about them always see them
     found: list[Match] = []
-    supported: list[tuple[int, tuple[int, ...]]] = []  # matches of deployments by their place in `found`, and the rows of their support
+    supported: list[tuple[int, Ints, Ints]] = []  # of each deployment the place in `found` of its first match, its flows and the rows of its support
     waited_for = np.zeros(questions.rows, np.bool_)  # packets that a pending deployment expects are nobody's support
     deployments_done = False
     for signature in database.signatures:
@@ -115,7 +115,9 @@ def first_pass(database: Signatures, table: SuspectTable, *, both_ends: bool = F
             continue
         claimed = _claimed(signature, evaluation, table)
         if not signature.generic and not signature.second_pass:
-            supported += _supporting(signature, evaluation, table, len(found))
+            support = _rows_of(evaluation, [c.name for c in signature.support if isinstance(c, Packets)], table)
+            if len(support):
+                supported.append((len(found), evaluation.flows, support))
         found += _matches(signature, evaluation, claimed, table)
         if len(claimed):
             if not signature.second_pass:
@@ -144,40 +146,89 @@ def _rows_of(evaluation: Evaluation, names: list[str], table: SuspectTable) -> I
     return kept
 
 
-def _supporting(signature: Signature, evaluation: Evaluation, table: SuspectTable, place: int) -> list[tuple[int, tuple[int, ...]]]:
-    """Of each match the rows of its support, where it has any. place: where the first match will stand"""
-    rows = _rows_of(evaluation, [c.name for c in signature.support if isinstance(c, Packets)], table)
-    if not len(rows):
-        return []
-    own = _divided(rows, _cuts(rows, evaluation.flows, table))
-    return [(place + i, some) for i, some in enumerate(own) if some]
-
-
 def _matches(signature: Signature, evaluation: Evaluation, claimed: Ints, table: SuspectTable) -> list[Match]:
-    second_pass, flows, results = signature.second_pass, evaluation.flows, evaluation.results
-    names, name = tuple(results), signature.id
-    columns = [result.state.tolist() for result in results.values()]
-    alike: dict[tuple[int, ...], dict[str, ClauseState]] = {}  # flows without packets of their own often fare alike; they share one dict
-    if not any(len(result.rows) for result in results.values()):
-        found = []
-        for flow, key in zip(flows.tolist(), zip(*columns, strict=True), strict=True):
-            if key not in alike:
-                alike[key] = dict(zip(names, [WITHOUT_PACKETS[state] for state in key], strict=True))
-            found.append(Match(name, flow, alike[key], (), (), signature, second_pass))
-        return found
-    clauses: list[Iterable[ClauseState]] = []
-    for states, result in zip(columns, results.values(), strict=True):
-        if len(result.rows):
-            packets = _divided(table.number[result.rows], _cuts(result.rows, flows, table))
-            clauses.append(map(_STATE_OF, zip(map(_STATES.__getitem__, states), packets, strict=True)))
-        else:
-            clauses.append(map(WITHOUT_PACKETS.__getitem__, states))
-    cuts = _cuts(claimed, flows, table)
-    rows, numbers = _divided(claimed, cuts), _divided(table.number[claimed], cuts)
-    return [
-        Match(name, flow, dict(zip(names, states, strict=True)), own, places, signature, second_pass)
-        for flow, own, places, states in zip(flows.tolist(), numbers, rows, zip(*clauses, strict=True), strict=True)
-    ]
+    told, name, pending = _Together(evaluation, claimed, table), signature.id, signature.second_pass
+    return [Later(name, flow, told, place, signature, pending) for place, flow in enumerate(evaluation.flows.tolist())]
+
+
+class Shows(Protocol):
+    """What some matches show, by place among them."""
+
+    def clauses(self, place: int) -> dict[str, ClauseState]: ...
+
+    def rows(self, place: int) -> tuple[int, ...]: ...
+
+    def packets(self, place: int) -> tuple[int, ...]: ...
+
+
+class Later(Match):
+    """A match whose clauses, rows and packets are made when they are first asked for: of most matches nobody asks them all."""
+
+    __slots__ = ("_place", "_told")
+
+    def __init__(self, signature: str, flow: int, told: Shows, place: int, definition: Signature, pending: bool) -> None:
+        self.signature, self.flow, self.definition, self.pending, self._told, self._place = signature, flow, definition, pending, told, place
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("clauses", "rows", "packets"):
+            raise AttributeError(name)
+        made = getattr(self._told, name)(self._place)
+        setattr(self, name, made)  # so that it is found the next time
+        return made
+
+
+class _Together:
+    """What the matches of one signature show: worked out for all of them once one is asked. place: of the match's flow among those that match"""
+
+    def __init__(self, evaluation: Evaluation, claimed: Ints, table: SuspectTable) -> None:
+        self._flows, self._results, self._claimed, self._table = evaluation.flows, evaluation.results, claimed, table
+
+    def clauses(self, place: int) -> dict[str, ClauseState]:
+        return dict(zip(self._results, [states[place] for states in self._states], strict=True))
+
+    def rows(self, place: int) -> tuple[int, ...]:
+        return self._own[0][self._cuts[place]] if len(self._claimed) else ()
+
+    def packets(self, place: int) -> tuple[int, ...]:
+        return self._own[1][self._cuts[place]] if len(self._claimed) else ()
+
+    @cached_property
+    def _states(self) -> list[list[ClauseState]]:
+        """By clause, of each match."""
+        columns: list[list[ClauseState]] = []
+        for result in self._results.values():
+            states = result.state.tolist()
+            if len(result.rows):
+                numbers = tuple(self._table.number[result.rows].tolist())
+                own = map(numbers.__getitem__, _cuts(result.rows, self._flows, self._table))
+                columns.append(list(map(_STATE_OF, zip(map(_STATES.__getitem__, states), own, strict=True))))
+            else:
+                columns.append(list(map(WITHOUT_PACKETS.__getitem__, states)))
+        return columns
+
+    @cached_property
+    def _cuts(self) -> list[slice]:
+        return _cuts(self._claimed, self._flows, self._table)
+
+    @cached_property
+    def _own(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return tuple(self._claimed.tolist()), tuple(self._table.number[self._claimed].tolist())
+
+
+class _Supported:
+    """What a match shows that was given packets of its support."""
+
+    def __init__(self, match: Match, rows: tuple[int, ...], packets: tuple[int, ...]) -> None:
+        self._match, self._rows, self._packets = match, rows, packets
+
+    def clauses(self, _: int) -> dict[str, ClauseState]:
+        return self._match.clauses
+
+    def rows(self, _: int) -> tuple[int, ...]:
+        return self._rows
+
+    def packets(self, _: int) -> tuple[int, ...]:
+        return self._packets
 
 
 _STATE_OF: Callable[[tuple[State, tuple[int, ...]]], ClauseState] = partial(tuple.__new__, ClauseState)
@@ -190,20 +241,21 @@ def _cuts(rows: Ints, flows: Ints, table: SuspectTable) -> list[slice]:
     return list(map(slice, flow.searchsorted(flows).tolist(), flow.searchsorted(flows, "right").tolist()))
 
 
-def _divided(values: Ints, cuts: list[slice]) -> list[tuple[int, ...]]:
-    return list(map(tuple(values.tolist()).__getitem__, cuts))
-
-
-def _give_support(found: list[Match], supported: list[tuple[int, tuple[int, ...]]], table: SuspectTable, free: Bools, waited_for: Bools) -> None:
+def _give_support(found: list[Match], supported: list[tuple[int, Ints, Ints]], table: SuspectTable, free: Bools, waited_for: Bools) -> None:
     """Give each match those packets of its support that are still free."""
-    for place, rows in supported:
-        more = [row for row in rows if free[row] and not waited_for[row]]
-        if more:
-            free[more] = False
-            match = found[place]
-            claimed = sorted({*match.rows, *more})
+    for begin, flows, rows in supported:
+        left = rows[free[rows] & ~waited_for[rows]]  # most matches find none
+        if not len(left):
+            continue
+        of = flows.searchsorted(table.flow[left])
+        edges = np.flatnonzero(of[1:] != of[:-1]) + 1
+        for own, place in zip(np.split(left, edges), of[np.append(0, edges)].tolist(), strict=True):
+            free[own] = False
+            match = found[begin + place]
+            claimed = sorted({*match.rows, *own.tolist()})
             numbers = tuple(table.number[claimed].tolist())
-            found[place] = Match(match.signature, match.flow, match.clauses, numbers, tuple(claimed), match.definition, match.pending)
+            told = _Supported(match, tuple(claimed), numbers)
+            found[begin + place] = Later(match.signature, match.flow, told, 0, match.definition, match.pending)
 
 
 def unclaimed(table: SuspectTable, matches: Iterable[Match]) -> Bools:

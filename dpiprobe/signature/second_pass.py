@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from typing import Protocol, TypeVar
@@ -22,7 +22,7 @@ from dpiprobe.observe.table import SuspectTable
 from dpiprobe.signature.clause import Across, Clause, Compare, Control, Earlier, Predicate, SeenAt
 from dpiprobe.signature.history import History, Keys
 from dpiprobe.signature.ledger import Fellow, Key, Ledger, Told
-from dpiprobe.signature.match import WITHOUT_PACKETS, ClauseState, Match
+from dpiprobe.signature.match import WITHOUT_PACKETS, ClauseState, Later, Match
 
 Failed, Held, Unknown, _ = WITHOUT_PACKETS
 T_co = TypeVar("T_co", covariant=True)
@@ -97,12 +97,34 @@ def _disjoint(matches: list[Match]) -> list[Match]:
                 continue
         left = [(row, number) for row, number in zip(match.rows, match.packets, strict=True) if row not in lost]
         taken.update(row for row, _ in left)
-        kept.append(replace(match, rows=tuple(r for r, _ in left), packets=tuple(n for _, n in left)) if lost else match)
+        kept.append(_but(match, left) if lost else match)
     return kept
+
+
+def _but(match: Match, left: list[tuple[int, int]]) -> Match:
+    """The match with these rows and packets alone."""
+    rows, packets = tuple(row for row, _ in left), tuple(number for _, number in left)
+    return Match(match.signature, match.flow, match.clauses, packets, rows, match.definition, match.pending)
 
 
 def _order(match: Match) -> tuple[int, tuple[bool, int, int, int, str]]:
     return (match.flow, match.definition.specificity)
+
+
+class _Answered:
+    """What a match shows once the clauses that waited are judged."""
+
+    def __init__(self, match: Match, judged: dict[str, ClauseState]) -> None:
+        self._match, self._judged = match, judged
+
+    def clauses(self, _: int) -> dict[str, ClauseState]:
+        return {**self._match.clauses, **self._judged}
+
+    def rows(self, _: int) -> tuple[int, ...]:
+        return self._match.rows
+
+    def packets(self, _: int) -> tuple[int, ...]:
+        return self._match.packets
 
 
 class _Judge:
@@ -124,17 +146,17 @@ class _Judge:
     def match(self, match: Match) -> Match | None:
         """The match with its second-pass clauses judged, or None where they do not bear it out."""
         signature = match.definition
-        clauses = dict(match.clauses)
-        for clause in signature.waiting:
-            clauses[clause.name] = self._clause(clause, match)
+        judged = {clause.name: self._clause(clause, match) for clause in signature.waiting}
+        answered = Later(match.signature, match.flow, _Answered(match, judged), 0, signature, False)
         if signature.undecided:
-            if any(clauses[c.name].state != "held" for c in signature.expect):
+            # what of expect and rule_out did not wait let the first pass through
+            if any(c.name in judged and judged[c.name].state != "held" for c in signature.expect):
                 return None
-            if signature.any_of and not any(clauses[c.name].state == "held" for c in signature.any_of):
+            if signature.any_of and not any(answered.clauses[c.name].state == "held" for c in signature.any_of):
                 return None
-            if any(clauses[c.name].state == "held" for c in signature.rule_out):
+            if any(c.name in judged and judged[c.name].state == "held" for c in signature.rule_out):
                 return None
-        return Match(match.signature, match.flow, clauses, match.packets, match.rows, signature)
+        return answered
 
     def _clause(self, clause: Clause, match: Match) -> ClauseState:
         match clause:
