@@ -25,7 +25,8 @@ from dpiprobe.partition.evaluate import Said
 from dpiprobe.partition.temporary import room, temporary_file
 from dpiprobe.signature.ledger import Entries
 
-Ints = npt.NDArray[np.int64]
+Short = npt.NDArray[np.int32]
+"""Numbers of which there is one for every flow: half as long as usual, since they are kept, and sent, for all flows of a capture."""
 Work = Callable[[int, Entries | None, Said], Said]
 """Explains one bucket, given what other parts have to say to its questions, and what is known for certain of those before it."""
 Task = Callable[[int, Said], Said]
@@ -46,9 +47,9 @@ class Answer:
     certain: Said = field(default_factory=Said)
     open: dict[int, Said] = field(default_factory=dict)
     entries: Entries = field(default_factory=Entries)
-    bucket: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    flow: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    size: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    bucket: Short = field(default_factory=lambda: np.empty(0, np.int32))
+    flow: Short = field(default_factory=lambda: np.empty(0, np.int32))
+    size: Short = field(default_factory=lambda: np.empty(0, np.int32))
     file: IO[bytes] | None = None
 
 
@@ -72,8 +73,8 @@ class Lines:
         if not answers:
             return
         flow = np.concatenate([a.flow[keep] for a, keep in answers])
-        which = np.concatenate([np.full(int(keep.sum()), i) for i, (_, keep) in enumerate(answers)])
-        begin = np.concatenate([(np.cumsum(a.size) - a.size)[keep] for a, keep in answers])
+        which = np.concatenate([np.full(int(keep.sum()), i, np.int16) for i, (_, keep) in enumerate(answers)])
+        begin = np.concatenate([(np.cumsum(a.size, dtype=np.int64) - a.size)[keep] for a, keep in answers])
         size = np.concatenate([a.size[keep] for a, keep in answers])
         order = np.argsort(flow, kind="stable")
         files = [a.file.fileno() if a.file else -1 for a, _ in answers]
@@ -82,10 +83,10 @@ class Lines:
             apart = np.ones(len(lying), np.bool_)
             apart[1:] = (which[lying[1:]] != which[lying[:-1]]) | (begin[lying[1:]] != begin[lying[:-1]] + size[lying[:-1]])
             first = np.flatnonzero(apart)
-            lengths = np.add.reduceat(size[lying], first) if len(first) else first
+            lengths = np.add.reduceat(size[lying], first, dtype=np.int64) if len(first) else first
             pieces = zip(which[lying[first]].tolist(), begin[lying[first]].tolist(), lengths.tolist(), strict=True)
             held = memoryview(b"".join([os.pread(files[i], n, b) for i, b, n in pieces]))
-            stop = np.cumsum(size[lying])
+            stop = np.cumsum(size[lying], dtype=np.int64)
             turn = np.argsort(flow[lying])
             places = zip((stop - size[lying])[turn].tolist(), stop[turn].tolist(), strict=True)
             yield b"".join([held[b:e] for b, e in places])
@@ -214,16 +215,16 @@ def _drawn(tickets: int) -> Iterator[int]:
 
 def _work(buckets: Iterator[int], work: Task, file: IO[bytes]) -> Answer:
     answer = Answer()
-    places: list[Ints] = []
-    flows: list[Ints] = []
-    sizes: list[Ints] = []
+    places: list[Short] = []
+    flows: list[Short] = []
+    sizes: list[Short] = []
     for bucket in buckets:
         said = work(bucket, answer.certain)
         answer.entries.add(said.ledger.own)
         for written in said.lines:
-            places.append(np.full(len(written.flow), bucket))
-            flows.append(written.flow)
-            sizes.append(written.size)
+            places.append(np.full(len(written.flow), bucket, np.int32))
+            flows.append(written.flow.astype(np.int32))
+            sizes.append(written.size.astype(np.int32))
             with room():
                 file.write(written.text)
         said.lines = []

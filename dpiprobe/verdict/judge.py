@@ -77,8 +77,15 @@ class Judge:
         self.controls = controls
         self.ends = ends or {}
         self.matches: dict[int, list[Match]] = defaultdict(list)
+        self._telling: list[Match] = []  # those that say alone that no stack of the server made these packets
+        telling: dict[str, bool] = {}
         for match in matches:
             self.matches[match.flow].append(match)
+            tells = telling.get(match.signature)
+            if tells is None:
+                tells = telling[match.signature] = match.definition.confidence == "high" and match.deployment
+            if tells and not match.pending:
+                self._telling.append(match)
         self.samples = observed.server_samples
         self.columns = columns_of(observed)
         self.view = views or Views(observed)
@@ -149,24 +156,19 @@ class Judge:
         """What speaks in each flow alone, and in the captures of both ends."""
         self.view.expect(np.flatnonzero(~self.outcomes.are("worked")).tolist())
         findings = findings_of(self.observed, self.samples, self.view, self._sheds_timestamps)
-        for f, matches in self.matches.items():
-            if self.observations.suspected[f] and (distinctive := self._distinctive(matches)):
-                findings.setdefault(f, []).extend(distinctive)
+        for match in self._telling:
+            if self.observations.suspected[match.flow]:
+                findings.setdefault(match.flow, []).append(self._distinctive(match))
         for f, ends in self.ends.items():
             if ends.evidence:
                 findings.setdefault(f, []).extend(ends.evidence)
         return findings
 
-    def _distinctive(self, matches: Sequence[Match]) -> list[Evidence]:
-        """Signatures that say alone that no stack of the server made these packets."""
-        found, slot = [], self._slot_of_row
-        for match in matches:
-            definition = match.definition
-            if definition.confidence == "high" and not match.pending and not definition.generic:
-                reason = f"{definition.title}: packets that no stack of the server makes"
-                slots = [slot[row] for row in match.rows]
-                found.append(Evidence("distinctive", definition.technique, slots, reason, True, "high", match.signature))
-        return found
+    def _distinctive(self, match: Match) -> Evidence:
+        """A signature that says alone that no stack of the server made these packets."""
+        slot, definition = self._slot_of_row, match.definition
+        reason = f"{definition.title}: packets that no stack of the server makes"
+        return Evidence("distinctive", definition.technique, [slot[row] for row in match.rows], reason, True, "high", match.signature)
 
     @cached_property
     def _slot_of_row(self) -> list[int]:
@@ -290,7 +292,11 @@ class Judge:
         matches = self.matches.get(f)
         if not matches:
             return None
-        key = technique, *[match.signature for match in matches if not match.pending]
+        key: tuple[str, ...]
+        if len(matches) == 1:
+            key = (technique,) if matches[0].pending else (technique, matches[0].signature)
+        else:
+            key = (technique, *[match.signature for match in matches if not match.pending])
         winner = self._winners.get(key, "")
         if winner == "":
             winner = self._winners[key] = _most_specific([match for match in matches if not match.pending], technique)
