@@ -123,14 +123,16 @@ def by_flow(loops: Any, flows: Flows, overlapping: Bools) -> Found:
     """What `all_at_once` gives, by loops."""
     rows = np.empty((suspect_loop.ROWS, len(flows.row)), np.int64)
     facts = np.empty((suspect_loop.FACTS, len(flows)), np.int64)
-    unacked, copies, first_copy, last_copy, last_server, last_client = facts
+    unacked, copies, first_copy, last_copy, last_server, last_client, unheard = facts
+    sort = np.empty(len(flows.row), np.uint8)
     count = loops.suspects(
         flows.packets.ttl, flows.row, flows.origin, flows.flags, flows.length, flows.offset, flows.end, flows.acked, flows.duplicate,
         overlapping.view(np.uint8), flows.hello, flows.hello_start, flows.hello_end, flows.server_acked, flows.start, flows.stop, len(flows), rows, facts,
+        sort,
     )  # fmt: skip
     slot, trigger, answered, previous, had_fin, reaches = rows[:, :count].copy()
     acknowledged, full = (reaches & suspect_loop.ACKNOWLEDGED) != 0, (reaches & suspect_loop.FULL_TTL) != 0
-    told = FlowFacts(flows, unacked, copies, first_copy, last_copy, last_server, last_client, flows.end_of_capture())
+    told = FlowFacts(flows, unacked, copies, first_copy, last_copy, last_server, last_client, unheard, sort, flows.end_of_capture())
     reached = acknowledged | (full & ~_seen_expiring(flows, slot))
     return (slot, trigger, answered, previous, had_fin != 0), told, reached
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, SERVER, UNKNOWN, Flows
 from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
 from dpiprobe.flow.stream import moving
+from dpiprobe.observe.suspect_loop import CLIENT_WORD, COPY
 from dpiprobe.observe.table import Values
-from dpiprobe.wire.packets import ACK, RST, SYN, TCP
+from dpiprobe.wire.packets import ACK, FIN, RST, SYN, TCP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -24,7 +25,8 @@ class FlowFacts:
 
     unacked: first byte of the trigger that the server never acknowledged (UNKNOWN where it acknowledged the end, or no trigger)
     copies: transmissions that carry that byte · first_copy, last_copy: their slots · last_server: the server's last packet that is
-    neither reset nor capture copy · last_client: the client's last packet · end_of_capture: ns, one value for all
+    neither reset nor capture copy · last_client: the client's last packet · unheard: data packets or closes of the client beyond what the server
+    acknowledged · sort: of each slot, see `suspect_loop` · end_of_capture: ns, one value for all
     """
 
     flows: Flows
@@ -34,6 +36,8 @@ class FlowFacts:
     last_copy: Ints
     last_server: Ints
     last_client: Ints
+    unheard: Ints
+    sort: npt.NDArray[np.uint8]
     end_of_capture: int
 
 
@@ -55,7 +59,11 @@ def gather_facts(flows: Flows) -> FlowFacts:
         & (flows.offset <= byte)
         & (flows.end > byte)
     )
-    server = (flows.origin == SERVER) & own & ((flags & RST) == 0)
+    reset = (flags & RST) != 0
+    server = (flows.origin == SERVER) & own & ~reset
+    fin = (flags & FIN) != 0
+    told = np.flatnonzero((flows.origin == CLIENT) & own & ~reset & ((length > 0) | fin))
+    unheard = flows.end[told] + fin[told] > acked[flows.flow[told]]
     return FlowFacts(
         flows,
         unacked,
@@ -64,6 +72,8 @@ def gather_facts(flows: Flows) -> FlowFacts:
         last_where(carries, flows.flow, count),
         last_where(server, flows.flow, count),
         last_where((flows.origin == CLIENT) & own, flows.flow, count),
+        count_where(unheard, flows.flow[told], count),
+        np.where(own, CLIENT_WORD + 2 * flows.origin + reset, COPY).astype(np.uint8),
         flows.end_of_capture(),
     )
 

@@ -46,9 +46,11 @@ SLOT, TRIGGER, ANSWERED, PREVIOUS, HAD_FIN, REACHES = range(6)
 """Rows of `rows`, one number a suspect; as in `Suspects`. REACHES: the two bits below."""
 ROWS = 6
 ACKNOWLEDGED, FULL_TTL = 1, 2
-UNACKED, COPIES, FIRST_COPY, LAST_COPY, LAST_SERVER, LAST_CLIENT = range(6)
+UNACKED, COPIES, FIRST_COPY, LAST_COPY, LAST_SERVER, LAST_CLIENT, UNHEARD = range(7)
 """Rows of `facts`, one number a flow; as in `FlowFacts`."""
-FACTS = 6
+FACTS = 7
+COPY, CLIENT_WORD, CLIENT_RESET, SERVER_WORD, SERVER_RESET, STRAY_WORD, STRAY_RESET, ERROR = range(8)
+"""What a packet of a flow is, as in `FlowFacts.sort`: a copy that the capture made, else who sent it, and whether it is a reset; from ERROR on: ICMP."""
 
 
 @jit
@@ -56,16 +58,16 @@ def suspects(
     ttl: Sequence[int], row: Sequence[int], origin: Sequence[int], flags: Sequence[int], length: Sequence[int], offset: Sequence[int],
     end: Sequence[int], acked: Sequence[int], duplicate: Sequence[int], overlapping: Sequence[int], hello: Sequence[int],
     hello_start: Sequence[int], hello_end: Sequence[int], server_acked: Sequence[int], start: Sequence[int], stop: Sequence[int], count: int,
-    rows: Sequence[Column], facts: Sequence[Column],
+    rows: Sequence[Column], facts: Sequence[Column], sort: Column,
 ) -> int:  # fmt: skip
-    """Fill `rows` with the suspects of `count` flows, and `facts`. How many suspects there are; `rows` has room for every slot."""
+    """Fill `rows` with the suspects of `count` flows, `facts`, and the `sort` of each slot. How many suspects there are; `rows` has room for every slot."""
     found = 0
     for f in range(count):
         first, last = int(start[f]), int(stop[f])
         begins, ends, heard = int(hello_start[f]), int(hello_end[f]), int(server_acked[f])
         unacked = max(heard, begins) if begins != UNKNOWN and heard < ends else UNKNOWN
         facts[UNACKED][f] = unacked
-        _count(origin, flags, length, offset, end, duplicate, unacked, first, last, f, facts)
+        _count(origin, flags, length, offset, end, duplicate, unacked, heard, first, last, f, facts, sort)
         head = found
         found = _select(origin, flags, length, offset, end, duplicate, overlapping, int(hello[f]), begins, ends, first, last, found, rows)
         if found > head:
@@ -76,17 +78,22 @@ def suspects(
 @jit
 def _count(
     origin: Sequence[int], flags: Sequence[int], length: Sequence[int], offset: Sequence[int], end: Sequence[int], duplicate: Sequence[int],
-    unacked: int, first: int, last: int, f: int, facts: Sequence[Column],
+    unacked: int, heard: int, first: int, last: int, f: int, facts: Sequence[Column], sort: Column,
 ) -> None:  # fmt: skip
     """`flow_features.gather_facts` of one flow."""
-    copies = 0
+    copies = unheard = 0
     first_copy = last_copy = last_server = last_client = -1
     for i in range(first, last):
         if int(duplicate[nth(i)]) != 0:
+            sort[nth(i)] = COPY
             continue
         who, said = int(origin[nth(i)]), not int(flags[nth(i)]) & RST
+        sort[nth(i)] = CLIENT_WORD + 2 * who + (0 if said else 1)
         if who == CLIENT:
             last_client = i
+            fin = 1 if int(flags[nth(i)]) & FIN else 0
+            if said and (int(length[nth(i)]) > 0 or fin) and int(end[nth(i)]) + fin > heard:
+                unheard += 1
             if said and unacked != UNKNOWN and int(length[nth(i)]) > 0 and int(offset[nth(i)]) <= unacked < int(end[nth(i)]):
                 copies += 1
                 last_copy = i
@@ -95,7 +102,7 @@ def _count(
         elif who == SERVER and said:
             last_server = i
     facts[COPIES][f], facts[FIRST_COPY][f], facts[LAST_COPY][f] = copies, first_copy, last_copy
-    facts[LAST_SERVER][f], facts[LAST_CLIENT][f] = last_server, last_client
+    facts[LAST_SERVER][f], facts[LAST_CLIENT][f], facts[UNHEARD][f] = last_server, last_client, unheard
 
 
 @jit

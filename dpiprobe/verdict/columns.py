@@ -12,9 +12,10 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, ICMP_ERROR, SERVER, STRAY, UNKNOWN
+from dpiprobe.flow.flows import CLIENT, UNKNOWN
 from dpiprobe.flow.segments import count_where, first_where, last_where, max_where
 from dpiprobe.observe.build import Observed
+from dpiprobe.observe.suspect_loop import CLIENT_WORD, ERROR, SERVER_RESET, SERVER_WORD, STRAY_RESET, STRAY_WORD
 from dpiprobe.wire.packets import FIN, RST
 
 Ints = npt.NDArray[np.int64]
@@ -28,6 +29,7 @@ class Columns:
         self.observed = observed
         self.flows = observed.flows
         self.count = len(observed.flows)
+        self._sort = observed.facts.sort
 
     def slots_where(self, mask: Bools) -> Bools:
         """Flows with such a slot."""
@@ -49,8 +51,10 @@ class Columns:
 
     def among(self, flows: Bools, mask: Bools) -> Ints:
         """The slots of some flows where the mask holds, ascending."""
-        slots = np.flatnonzero(mask)
-        return slots[flows[self.flows.flow[slots]]]
+        which = np.flatnonzero(flows)
+        begin, size = self.flows.start[which], self.flows.stop[which] - self.flows.start[which]
+        slots = np.arange(int(size.sum())) + np.repeat(begin - np.cumsum(size) + size, size)
+        return np.asarray(slots[mask[slots]], np.int64)
 
     def when(self, slots: Ints) -> Ints:
         """Capture time of slots, ns; means nothing where there is none."""
@@ -72,24 +76,19 @@ class Columns:
         return self.flows.length
 
     @cached_property
-    def _own(self) -> Bools:
-        return np.asarray(self.flows.duplicate == 0, np.bool_)
-
-    @cached_property
     def client_word(self) -> Bools:
         """Per slot: a word of the client."""
-        return np.asarray((self.flows.origin == CLIENT) & self._own & ((self.flags & RST) == 0), np.bool_)
+        return np.asarray(self._sort == CLIENT_WORD, np.bool_)
 
     @cached_property
     def server_word(self) -> Bools:
         """Per slot: a word of the server."""
-        return np.asarray((self.flows.origin == SERVER) & self._own & ((self.flags & RST) == 0), np.bool_)
+        return np.asarray(self._sort == SERVER_WORD, np.bool_)
 
     @cached_property
     def server_reset(self) -> Bools:
         """Per slot: a reset from the server's address or from a stray one."""
-        origin = self.flows.origin
-        return np.asarray(((origin == SERVER) | (origin == STRAY)) & self._own & ((self.flags & RST) != 0), np.bool_)
+        return np.asarray((self._sort == SERVER_RESET) | (self._sort == STRAY_RESET), np.bool_)
 
     @cached_property
     def standing_reset(self) -> Bools:
@@ -106,12 +105,12 @@ class Columns:
     @cached_property
     def error(self) -> Bools:
         """Per slot: an ICMP error."""
-        return np.asarray((self.flows.origin == ICMP_ERROR) & self._own, np.bool_)
+        return np.asarray(self._sort >= ERROR, np.bool_)
 
     @cached_property
     def stray(self) -> Bools:
         """Per slot: a packet of a third address that aims at the client's port."""
-        return np.asarray((self.flows.origin == STRAY) & self._own, np.bool_)
+        return np.asarray((self._sort == STRAY_WORD) | (self._sort == STRAY_RESET), np.bool_)
 
     @cached_property
     def has_client_words(self) -> Bools:
@@ -119,7 +118,7 @@ class Columns:
 
     @cached_property
     def has_server_words(self) -> Bools:
-        return self.slots_where(self.server_word)
+        return np.asarray(self.observed.facts.last_server >= 0, np.bool_)
 
     @cached_property
     def has_errors(self) -> Bools:

@@ -17,7 +17,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, Flows
+from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST, OTHER_DATA, QUIC_INITIAL, Flows
 from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.grouping import Grouping, Groups, by_group, grouping_of, groups_of, name_of
 from dpiprobe.verdict.model import Outcome
@@ -195,6 +195,8 @@ class Controls:
         return STATES[self._numbers[flow]]
 
 
+_USEFUL = np.isin(np.arange(max(CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, OTHER_DATA) + 1), (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))
+"""Kinds of trigger that flows can be controls of."""
 NOT_A_FAILURE = ("worked", "aborted", "unseen")
 """Outcomes that are none, or say nothing about whether a name works."""
 
@@ -210,7 +212,7 @@ def choose_controls(
         designated = bool(fixed) or any(role is not None for role in roles)
     pools = groups_of(grouping.places.of, flows.trigger_kind)
     named = groups_of(pools.of, grouping.name)
-    useful = np.isin(flows.trigger_kind, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))
+    useful = _USEFUL[flows.trigger_kind]
     without = ~useful[named.first]
     if designated:
         control = np.array([_is_control(flows, f, roles, fixed) for f in range(len(flows))], np.bool_)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dpiprobe.flow.flows import CLIENT_HELLO, NO_TRIGGER, SERVER, UNKNOWN
-from dpiprobe.flow.segments import count_where, max_where
+from dpiprobe.flow.segments import max_where
 from dpiprobe.observe.build import Observed
 from dpiprobe.tls.alert import FATAL, WARNING
 from dpiprobe.tls.record import ALERT, HANDSHAKE, SERVER_HELLO
@@ -61,7 +61,7 @@ def _certain(columns: Columns) -> dict[str, tuple[Bools, Ints]]:
     answered = whole & (flows.answer >= 0) & ((reset < 0) | (flows.answer < reset)) & ~left_before
     hello, alert = _answers(columns)
     plain = (flows.trigger_kind != CLIENT_HELLO) | hello
-    worked = answered & plain & (reset < 0) & (_unheard_packets(columns) < UNACKED_COPIES)
+    worked = answered & plain & (reset < 0) & (facts.unheard < UNACKED_COPIES)
     after_all = whole & ended & ((answered & plain) | ~answered) & ~open_ended
     gave_up = np.minimum(*(np.where(end > flows.hello, end, len(flows.row)) for end in (flows.client_fin, flows.client_rst)))
     fin = flows.server_fin
@@ -119,7 +119,7 @@ def _answers(columns: Columns) -> tuple[Bools, Bools]:
         & (head[:, 0] == HANDSHAKE) & (head[:, 1] == 3) & (record >= LEAST_HELLO - 5) & (head[:, 5] == SERVER_HELLO) & (message >= LEAST_HELLO - 9)
         & (version >= 0x0300) & (version <= 0x0304) & (record <= 1 << 14)
     )  # fmt: skip
-    is_alert = (head[:, 0] == ALERT) & (head[:, 1] == 3) & (record == 2) & np.isin(head[:, 5], (WARNING, FATAL))
+    is_alert = (head[:, 0] == ALERT) & (head[:, 1] == 3) & (record == 2) & ((head[:, 5] == WARNING) | (head[:, 5] == FATAL))
     hello, alert = np.zeros(columns.count, np.bool_), np.zeros(columns.count, np.bool_)
     hello[known[is_hello]] = True
     alert[known[is_alert]] = True
@@ -132,15 +132,6 @@ LEAST_ALERT = 7
 
 LEAST_HELLO = 47
 """Bytes of a record (5), a handshake header (4) and the fields up to the cipher suite (38) that every ServerHello has."""
-
-
-def _unheard_packets(columns: Columns) -> Ints:
-    """How many of the client's data packets or closes lie beyond what the server acknowledged."""
-    flows = columns.flows
-    fin = (columns.flags & FIN) != 0
-    told = np.flatnonzero(columns.client_word & ((columns.length > 0) | fin))
-    flow = flows.flow[told]
-    return count_where(flows.end[told] + fin[told] > flows.server_acked[flow], flow, columns.count)
 
 
 def _before_any_trigger(columns: Columns, asked: Bools) -> dict[str, tuple[Bools, Ints]]:
