@@ -67,7 +67,11 @@ class Alike:
         """Which hellos every control of their family is one of; by number, the families of hellos and controls."""
         count = len(self._of)
         flow, pool = np.concatenate((self._of, self._witness)), np.concatenate((self._pool, self._pool_of_witness))
-        triggers, request = self._observed.flows.requests()
+        every, request = self._observed.flows.requests()
+        asked = np.zeros(len(every), np.bool_)
+        asked[request[flow]] = True
+        triggers = [every[i] for i in np.flatnonzero(asked).tolist()]
+        request = (np.cumsum(asked) - 1)[request[flow]]
         shapes: list[tuple[int, str | None] | None]
         if self._controls.designated:
             shapes = [None if trigger is None else (trigger.kind, None) for trigger in triggers]
@@ -77,7 +81,7 @@ class Alike:
         form = np.array([0 if shape is None else number[shape] for shape in shapes], np.int64)
         length = np.array([-1 if trigger is None else trigger.length for trigger in triggers], np.int64)
         segments = self._observed.flow_feature("segments")
-        known, request = segments.known[flow], request[flow]
+        known = segments.known[flow]
         loose = groups_of(pool, form[request])
         vague = np.bincount(loose.of[~known], minlength=len(loose)) > 0  # alike whatever the number of segments
         family = groups_of(loose.of, np.where(known, segments.data[flow], 0)).of

@@ -102,7 +102,11 @@ class Blame:
     def blame(self, f: int, word: str, found: list[Evidence]) -> Judgement | None:
         """The verdict of a flow with proof of interference, but for its signature and observations; None where there is no proof. Its lists but for the
         reasons are shared with other flows, and nobody changes them. word: its outcome"""
-        together = findings(tuple([(e.kind, e.technique, e.weight, e.sufficient) for e in found]))
+        if len(found) == 1:  # most often
+            e = found[0]
+            together = findings(((e.kind, e.technique, e.weight, e.sufficient),))
+        else:
+            together = findings(tuple([(e.kind, e.technique, e.weight, e.sufficient) for e in found]))
         if not together.proof:
             return None
         believed = together.forges and self._believed_forgery(f, found)

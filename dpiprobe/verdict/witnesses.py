@@ -138,23 +138,33 @@ class Traffic:
     def during(self, flow: int, begin: int, end: int) -> str:
         """What the other traffic of the flow's client says of its way to the world in a span of time (ns): something came in (alive); it sent to
         others and heard nothing (dead); nobody else was spoken to (quiet). Resets and the flow's own packets do not count."""
-        return self._ways(self._whole, *(np.array([value], np.int64) for value in (flow, begin, end)))[0]
+        return self._ways(None, *(np.array([value], np.int64) for value in (flow, begin, end)))[0]
 
     def during_all(self, of: Ints, begin: Ints, end: Ints) -> list[str]:
         """The same of many flows, each with its span: so nothing is sorted that no span of its client holds."""
+        return self._ways(self._held(of, begin, end), of, begin, end)
+
+    def _held(self, of: Ints, begin: Ints, end: Ints) -> Bools:
+        """The slots that may lie in the spans of their client."""
         client = self._client[of]
         first, last = np.full(len(self._flows), len(self._times)), np.zeros(len(self._flows), np.int64)  # by client, fewer than flows
         np.minimum.at(first, client, np.searchsorted(self._times, begin))
         np.maximum.at(last, client, np.searchsorted(self._times, end, "right"))
-        whose = self._client[self._flows.flow]
-        return self._ways(self._moments((self._place >= first[whose]) & (self._place < last[whose])), of, begin, end)
+        of_slot = self._flows.flow
+        return (self._place >= first[self._client][of_slot]) & (self._place < last[self._client][of_slot])
 
-    def _ways(self, moments: tuple[_Times, _Times, _Times], of: Ints, begin: Ints, end: Ints) -> list[str]:
-        received, sent, sent_to = moments
+    def _ways(self, held: Bools | None, of: Ints, begin: Ints, end: Ints) -> list[str]:
+        """held: all slots that matter, None: of any span. What was sent is looked at only where nothing came in."""
+        received = self._whole_received if held is None else self._received(held)
         span = np.searchsorted(self._times, begin), np.searchsorted(self._times, end, "right")
-        others = received.within(self._client[of], *span) - self._own(of, begin, end)
-        elsewhere = sent.within(self._client[of], *span) - sent_to.within(self._pair[of], *span)
-        ways: list[str] = np.where(others > 0, ALIVE, np.where(elsewhere != 0, DEAD, QUIET)).tolist()
+        silent = np.flatnonzero(received.within(self._client[of], *span) - self._own(of, begin, end) <= 0)
+        ways = [ALIVE] * len(of)
+        if len(silent):
+            of, low, high = of[silent], span[0][silent], span[1][silent]
+            sent, sent_to = self._whole_sent if held is None else self._sent(held)
+            elsewhere = sent.within(self._client[of], low, high) - sent_to.within(self._pair[of], low, high)
+            for i, dead in zip(silent.tolist(), (elsewhere != 0).tolist(), strict=True):
+                ways[i] = DEAD if dead else QUIET
         return ways
 
     def _own(self, of: Ints, begin: Ints, end: Ints) -> Ints:
@@ -183,13 +193,21 @@ class Traffic:
         return np.asarray(((self._columns.flags & RST) == 0) & (self._flows.origin == CLIENT), np.bool_)
 
     @cached_property
-    def _whole(self) -> tuple[_Times, _Times, _Times]:
-        return self._moments(np.ones(len(self._place), np.bool_))
+    def _whole_received(self) -> _Times:
+        return self._received(np.ones(len(self._place), np.bool_))
 
-    def _moments(self, held: Bools) -> tuple[_Times, _Times, _Times]:
-        """Of the slots that are held: what each client received, what it sent, and what it sent to each server."""
-        received, sent = np.flatnonzero(self._received_at & held), np.flatnonzero(self._sent_at & held)
-        return self._times_of(received, self._client), self._times_of(sent, self._client), self._times_of(sent, self._pair)
+    @cached_property
+    def _whole_sent(self) -> tuple[_Times, _Times]:
+        return self._sent(np.ones(len(self._place), np.bool_))
+
+    def _received(self, held: Bools) -> _Times:
+        """Of the slots that are held: what each client received."""
+        return self._times_of(np.flatnonzero(self._received_at & held), self._client)
+
+    def _sent(self, held: Bools) -> tuple[_Times, _Times]:
+        """What each client sent, and what it sent to each server."""
+        sent = np.flatnonzero(self._sent_at & held)
+        return self._times_of(sent, self._client), self._times_of(sent, self._pair)
 
     def _times_of(self, slots: Ints, key: Ints) -> _Times:
         return _Times(key[self._flows.flow[slots]], self._place[slots], len(self._times))
