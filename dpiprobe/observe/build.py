@@ -13,7 +13,7 @@ from dpiprobe.flow.numbers import numbers
 from dpiprobe.flow.segments import forward_fill, max_where, running_max, shifted
 from dpiprobe.observe import suspect_loop
 from dpiprobe.observe.conflicts import conflicting
-from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, FlowFacts, gather_facts
+from dpiprobe.observe.flow_features import FLOW_FUNCTIONS, OF_SOME, FlowFacts, gather_facts
 from dpiprobe.observe.packet_features import OVER_ALL, PACKET_FUNCTIONS, PAYLOADS
 from dpiprobe.observe.suspect_rows import Suspects
 from dpiprobe.observe.suspects import select
@@ -81,6 +81,13 @@ class Observed:
         if name not in self._flow_columns:
             self._flow_columns[name] = FLOW_FUNCTIONS[name](self.facts)
         return self._flow_columns[name]
+
+    def flow_feature_of(self, name: str, flows: Ints) -> Values:
+        """A flow feature over some flows."""
+        if name in OF_SOME and name not in self._flow_columns:
+            return OF_SOME[name](self.facts, flows)
+        whole = self.flow_feature(name)
+        return Values(whole.data[flows], whole.known[flows])
 
     def rows(self, flow: int) -> range:
         """Row indices of one flow's suspects."""

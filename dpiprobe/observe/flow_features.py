@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, SERVER, UNKNOWN, Flows
+from dpiprobe.flow.flows import CLIENT, CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL, SERVER, UNKNOWN, Flows, Requests, Trigger
 from dpiprobe.flow.segments import count_where, first_where, last_where, running_max, shifted, sum_where
 from dpiprobe.flow.stream import moving
 from dpiprobe.observe.suspect_loop import CLIENT_WORD, COPY
@@ -191,28 +191,37 @@ def watched_after(facts: FlowFacts) -> Values:
     return Values(facts.end_of_capture - last, np.ones(len(flows), bool))
 
 
-def named(facts: FlowFacts) -> Values:
-    flows = facts.flows
-    triggers, of = flows.requests()
+def named(facts: FlowFacts, among: Ints | None = None) -> Values:
+    triggers, of = _requests(facts.flows, among)
     names = np.array([t is not None and bool(t.server_name) for t in triggers], np.bool_)
-    return Values(names[of], _whole(flows, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL)))
+    return Values(names[of], _whole(triggers, (CLIENT_HELLO, HTTP_REQUEST, QUIC_INITIAL))[of])
 
 
 HIDDEN = {"ech": 1, "esni": 2}
 
 
-def encrypted_name(facts: FlowFacts) -> Values:
-    flows = facts.flows
-    triggers, of = flows.requests()
+def encrypted_name(facts: FlowFacts, among: Ints | None = None) -> Values:
+    triggers, of = _requests(facts.flows, among)
     words = np.array([t is not None and t.ech is not None and HIDDEN.get(t.ech, 0) for t in triggers], np.int64)
-    return Values(words[of], _whole(flows, (CLIENT_HELLO, QUIC_INITIAL)))
+    return Values(words[of], _whole(triggers, (CLIENT_HELLO, QUIC_INITIAL))[of])
 
 
-def _whole(flows: Flows, kinds: tuple[int, ...]) -> Bools:
-    """Flows with a trigger of these kinds that was read to its end."""
+def _requests(flows: Flows, among: Ints | None) -> Requests:
+    """The triggers of all flows or of some, each once, and which of them is each one's."""
     triggers, of = flows.requests()
-    whole = np.array([t is not None and t.kind in kinds and t.complete for t in triggers], np.bool_)
-    return whole[of]
+    if among is None:
+        return triggers, of
+    wanted, place = np.unique(of[among], return_inverse=True)
+    return [triggers[i] for i in wanted.tolist()], place
+
+
+def _whole(triggers: Sequence[Trigger | None], kinds: tuple[int, ...]) -> Bools:
+    """Triggers of these kinds that were read to their end."""
+    return np.array([t is not None and t.kind in kinds and t.complete for t in triggers], np.bool_)
+
+
+OF_SOME: dict[str, Callable[[FlowFacts, Ints], Values]] = {"named": named, "encrypted_name": encrypted_name}
+"""Features of which each flow costs something: they can be worked out for some flows alone."""
 
 
 FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {
@@ -223,4 +232,4 @@ FLOW_FUNCTIONS: dict[str, Callable[[FlowFacts], Values]] = {
     )
 }  # fmt: skip
 
-__all__ = ["FLOW_FUNCTIONS", "FlowFacts", "gather_facts"]
+__all__ = ["FLOW_FUNCTIONS", "OF_SOME", "FlowFacts", "gather_facts"]

@@ -67,3 +67,7 @@ class SuspectTable(Protocol):
     def flow_feature(self, name: str) -> Values:
         """A flow feature over the f flows; computed once."""
         ...
+
+    def flow_feature_of(self, name: str, flows: Ints) -> Values:
+        """A flow feature over some flows: one that costs much for each costs what these flows cost."""
+        ...

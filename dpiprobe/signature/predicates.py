@@ -143,7 +143,11 @@ class Questions:
         """Of these flows, whose trigger is of the kind, those that meet its conditions as well; one that cannot be seen is not met."""
         met = np.ones(len(flows), np.bool_)
         for number, predicate in conditions:
-            met &= self._flow_answer(number, predicate)[0][flows]
+            left = met.nonzero()[0]
+            if number in self._flows:
+                met[left] = self._flows[number][0][flows[left]]
+            elif len(left):
+                met[left] = _answer(self.table.flow_feature_of(predicate.feature, flows[left]), predicate.test)[0]
         if trigger.tcp_options is not None:
             met &= self._with_options(trigger.tcp_options)[flows]
         return met

@@ -59,18 +59,19 @@ def screen(observed: Observed, controls: Controls) -> Screen:
         asked = [clause for clause in signature.expect if isinstance(clause, Control | Compare)]
         if not asked:
             return None
+        if not controls.designated and any(isinstance(clause, Compare) and clause.predicates for clause in asked):
+            return np.zeros(len(waiting), np.bool_)
         states = controls.state_numbers[waiting]
         mask = np.ones(len(waiting), np.bool_)
+        for words in {clause.states if isinstance(clause, Control) else ("completes",) for clause in asked}:
+            mask &= np.array([state in words for state in STATES], np.bool_)[states]
         for clause in asked:
-            words = clause.states if isinstance(clause, Control) else ("completes",)
-            mask &= np.isin(np.arange(len(STATES)), [STATES.index(word) for word in words])[states]
+            if not np.count_nonzero(mask):
+                return mask
             if isinstance(clause, Control):
                 for predicate in clause.predicates:
                     mask &= _within_reach(observed, controls, predicate)[waiting]
-                continue
-            if clause.predicates and not controls.designated:
-                mask[:] = False
-            if clause.certificate is not None and mask.any():
+            elif clause.certificate is not None:
                 visible[:] = visible or [may_show(observed)]
                 mask &= visible[0][waiting]
         return mask

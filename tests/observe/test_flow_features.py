@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dpiprobe.capture.read import read_capture
@@ -138,6 +139,11 @@ def test_whether_the_hello_names_a_host_and_hides_a_name(tmp_path: Path) -> None
     tape.connection(begin=4000).syn()
     tape.write(tmp_path / "t.pcap")
     observed = observe(settle(read_capture(tmp_path / "t.pcap").packets))
+    some = np.array([3, 0, 4])
+    of_some = {name: observed.flow_feature_of(name, some) for name in ("named", "encrypted_name", "answered")}
     named, hidden = observed.flow_feature("named"), observed.flow_feature("encrypted_name")
     assert named.data[:4].tolist() == [True, False, True, True] and named.known.tolist() == [True] * 4 + [False]
+    for name, told in of_some.items():
+        whole = observed.flow_feature(name)
+        assert told.data.tolist() == whole.data[some].tolist() and told.known.tolist() == whole.known[some].tolist()
     assert [FLOW_FEATURES["encrypted_name"].choices[i] for i in hidden.data[:4]] == ["none", "none", "ech", "esni"]

@@ -51,6 +51,10 @@ class FakeTable:
     def flow_feature(self, name: str) -> Values:
         return column(FLOW_FEATURES[name], [f.get(name) for f in self._flows])
 
+    def flow_feature_of(self, name: str, flows: npt.NDArray[np.int64]) -> Values:
+        whole = self.flow_feature(name)
+        return Values(whole.data[flows], whole.known[flows])
+
 
 class FakePart:
     """Implements observe.table.Part."""
