@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from dpiprobe.signature.ledger import Entries, Ledger, beyond_one_client
 from dpiprobe.verdict.expected import Expected
 from dpiprobe.verdict.grouping import groups_of
 from dpiprobe.verdict.model import Judgement
-from dpiprobe.verdict.records import endpoint, gather_names
+from dpiprobe.verdict.records import gather_names
 from dpiprobe.verdict.trials import ORDER, Trials, joined
 
 Ints = npt.NDArray[np.int64]
@@ -97,11 +98,11 @@ def evaluate(parts: Parts, bucket: int, settings: Settings, others: Entries | No
         designated=settings.designated, ledger=said.ledger, expected=settings.expected,
     )  # fmt: skip
     _count(said, explanation, settings)
+    trials = gather_names(flows, explanation.judgements, explanation.controls, explanation.planned)
     if settings.lines:
         _write(said, explanation, settings.interesting)
     else:
-        _tell(said, explanation, told or {})
-    trials = gather_names(flows, explanation.judgements, explanation.controls, explanation.planned)
+        _tell(said, explanation, trials, told or {})
     for judgement in trials.judged:
         if judgement is not None:  # nobody asks for more of those that may speak for a name
             judgement.evidence, judgement.observations = [], ()
@@ -134,20 +135,20 @@ def _write(said: Said, explanation: Explanation, interesting: bool) -> None:
         said.lines.append(part._replace(flow=part.flow if flows.numbers is None else flows.numbers[part.flow]))
 
 
-def _tell(said: Said, explanation: Explanation, told: Mapping[Key, tuple[int, bytes]]) -> None:
-    """Of each (server, name, verdict other than ok) the line of the first flow, unless an earlier one was told."""
-    flows, grouping = explanation.flows, explanation.controls.grouping
-    bad = [judgement for judgement in explanation.judgements.others if judgement.verdict != "ok"]
-    chosen = np.array([judgement.flow for judgement in bad], np.int64)
-    verdict = np.array([ORDER.index(judgement.verdict) for judgement in bad], np.int64)
-    first = groups_of(flows.server[chosen], flows.server_port[chosen], grouping.name[chosen], verdict).first
-    facts = (first, flows.server[chosen[first]], flows.server_port[chosen[first]], grouping.name[chosen[first]])
+def _tell(said: Said, explanation: Explanation, trials: Trials, told: Mapping[Key, tuple[int, bytes]]) -> None:
+    """Of each (server, name, verdict other than ok) the line of the first flow, unless an earlier one was told. trials: of these flows"""
+    flows, grouping, others = explanation.flows, explanation.controls.grouping, explanation.judgements.others
+    chosen = np.fromiter(map(attrgetter("flow"), others), np.int64, len(others))
+    bad = np.flatnonzero(trials.verdict[chosen] != ORDER.index("ok"))
+    chosen = chosen[bad]
+    facts = trials.server[trials.group[chosen]], grouping.name[chosen], trials.verdict[chosen]
+    first = groups_of(*facts).first
     new: dict[Key, tuple[int, Judgement]] = {}
-    for i, server, port, name in zip(*(column.tolist() for column in facts), strict=True):
-        judgement = bad[i]
-        key = endpoint(flows.packets.addresses[server], port), grouping.texts[name], judgement.verdict
-        number = flows.label(judgement.flow)
-        if key not in told or number < told[key][0]:
-            new[key] = number, judgement
+    columns = (bad[first], trials.number[chosen[first]] + 1, *(fact[first] for fact in facts))
+    for i, number, server, name, verdict in zip(*(column.tolist() for column in columns), strict=True):
+        key = trials.servers[server], grouping.texts[name], ORDER[verdict]
+        before = told.get(key)
+        if before is None or number < before[0]:
+            new[key] = number, others[i]
     lines = FlowLines(explanation.capture.name, flows).others([judgement for _, judgement in new.values()], explanation.matches).lines()
     said.telling = {key: (number, line) for (key, (number, _)), line in zip(new.items(), lines, strict=True)}
