@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,15 @@ class Trigger:
 
 Requests = tuple[list[Trigger | None], Ints]
 """Triggers, each once, and which of them is each flow's: flows share those that are equal, where that is known."""
+
+
+class Skimmed(NamedTuple):
+    """ClientHellos that were read while reading the capture: `each` and `of` as in `Requests`, None where a flow's is to be read yet · length: of each,
+    UNKNOWN there"""
+
+    each: list[Trigger | None]
+    of: Ints
+    length: Ints
 
 
 @dataclass(slots=True)

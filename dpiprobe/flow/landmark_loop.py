@@ -48,11 +48,11 @@ def landmarks(
         first, last, begins = int(start[f]), int(stop[f]), int(hello_start[f])
         for k in range(SERVER_ACKED):
             marks[k][f] = -1
-        _openings(seq, ts_value, row, duplicate, int(server_base[f]), first, last, f, slots, marks)
+        sends = _openings(seq, ts_value, row, duplicate, int(server_base[f]), first, last, f, slots, marks)
         if begins != UNKNOWN:
             _hello(duplicate, begins, int(hello_end[f]), first, last, f, slots, marks)
         _reaches(duplicate, int(hello_end[f]), first, last, f, slots, marks)
-        _handshake_trip(ts_value, ts_echo, time, row, duplicate, first, last, f, slots, marks)
+        _handshake_trip(ts_value, ts_echo, time, row, sends, f, marks)
         if _departures(duplicate, first, last, places, slots, resent, sent):
             readable = int(kinds[f]) == CLIENT_HELLO and len(arena) > 0
             _arrivals(
@@ -64,11 +64,12 @@ def landmarks(
 def _openings(
     seq: Sequence[int], ts_value: Sequence[int], row: Sequence[int], duplicate: Sequence[int], server_base: int, first: int, last: int, f: int,
     slots: Sequence[Column], marks: Sequence[Column],
-) -> None:  # fmt: skip
-    """SYNs, SYN/ACK, the client's ACK of it, first FINs and RSTs, timestamps."""
+) -> int:  # fmt: skip
+    """SYNs, SYN/ACK, the client's ACK of it, first FINs and RSTs, timestamps. How often the client sent its SYN."""
     origin, flags, acked = slots[ORIGIN], slots[FLAGS], slots[ACKED]
     syn = syn_ack = any_syn_ack = client_fin = server_fin = client_rst = server_rst = -1
     client_has = server_has = client_speaks = server_speaks = False
+    sends = 0
     for i in range(first, last):
         who, flag = int(origin[nth(i)]), int(flags[nth(i)])
         if who not in (CLIENT, SERVER):
@@ -76,8 +77,10 @@ def _openings(
         own = int(duplicate[nth(i)]) == 0
         if who == CLIENT:
             if own:
-                if syn < 0 and flag & OPENING == SYN:
-                    syn = i
+                if flag & OPENING == SYN:
+                    sends += 1
+                    if syn < 0:
+                        syn = i
                 if client_fin < 0 and flag & FIN:
                     client_fin = i
                 if client_rst < 0 and flag & RST:
@@ -117,6 +120,7 @@ def _openings(
     if syn >= 0 and syn_ack >= 0:
         stamped = 1 if int(ts_value[nth(int(row[nth(syn)]))]) >= 0 and int(ts_value[int(row[syn_ack])]) >= 0 else 0
     marks[TIMESTAMPS][f] = stamped
+    return sends
 
 
 @jit
@@ -168,19 +172,13 @@ def _reaches(duplicate: Sequence[int], ends: int, first: int, last: int, f: int,
 
 @jit
 def _handshake_trip(
-    ts_value: Sequence[int], ts_echo: Sequence[int], time: Sequence[int], row: Sequence[int], duplicate: Sequence[int], first: int, last: int, f: int,
-    slots: Sequence[Column], marks: Sequence[Column],
-) -> None:  # fmt: skip
+    ts_value: Sequence[int], ts_echo: Sequence[int], time: Sequence[int], row: Sequence[int], sends: int, f: int, marks: Sequence[Column]
+) -> None:
     """The round trip that SYN and SYN/ACK show."""
-    origin, flags = slots[ORIGIN], slots[FLAGS]
     marks[RTT][f], marks[SAMPLES][f] = -1, 0
     left, came, syn = int(marks[LAST_SYN][f]), int(marks[SYN_ACK][f]), int(marks[SYN_AT][f])
     if left < 0 or came < 0:
         return
-    sends = 0
-    for i in range(first, last):
-        if int(origin[nth(i)]) == CLIENT and int(flags[nth(i)]) & OPENING == SYN and int(duplicate[nth(i)]) == 0:
-            sends += 1
     a, b = int(row[nth(left)]), int(row[came])
     clear = sends == 1
     if not clear:

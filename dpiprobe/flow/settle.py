@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dpiprobe.flow import landmarks as all_at_once
 from dpiprobe.flow import stream
 from dpiprobe.flow.by_flow import ByFlow, by_flow
-from dpiprobe.flow.flows import NO_TRIGGER, Flows, Requests
+from dpiprobe.flow.flows import Flows, Skimmed
 from dpiprobe.flow.group import Grouped, group
 from dpiprobe.flow.join import join
 from dpiprobe.flow.orient import orient
@@ -32,7 +32,7 @@ def settle(packets: Packets) -> Flows:
     return settle_grouped(packets, *join(packets, grouped, *orient(packets, grouped)))
 
 
-def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints, known: Requests | None = None) -> Flows:
+def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, oriented_by: Ints, known: Skimmed | None = None) -> Flows:
     """The flows of packets whose grouping is known already; `client_low`, `oriented_by`: as `orient` gives them; `known`: triggers already read."""
     row, flow, count = grouped.row, grouped.flow, grouped.flow_count
     client_key = np.where(client_low, grouped.low_key, grouped.high_key)
@@ -42,9 +42,8 @@ def settle_grouped(packets: Packets, grouped: Grouped, client_low: Bools, orient
     loops: ByFlow | None = by_flow(packets, grouped, start, stop)
     of = loops.streams(client_low) if loops else stream.streams(packets, grouped, client_low)
     duplicate = stream.capture_copies(packets, row, flow, of)
-    shared, hello_start, hello_end = find_triggers(packets, row, flow, of, count, known)
+    shared, kinds, hello_start, hello_end = find_triggers(packets, row, flow, of, count, known)
     each, which = shared
-    kinds = np.array([t.kind if t else NO_TRIGGER for t in each], np.int64)[which]
     asked = (of, duplicate, hello_start, hello_end, kinds)
     marks: dict[str, Any] = loops.landmarks(*asked) if loops else all_at_once.landmarks(packets, row, flow, *asked)
     return Flows(

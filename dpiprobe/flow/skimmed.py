@@ -8,7 +8,7 @@ from struct import unpack_from
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.flows import CLIENT_HELLO, Requests, Trigger
+from dpiprobe.flow.flows import CLIENT_HELLO, UNKNOWN, Skimmed, Trigger
 from dpiprobe.flow.numbers import numbers
 from dpiprobe.flow.skim_loop import ABSENT, ALPN, SIGNATURES, VERSIONS
 from dpiprobe.tls import hello as tls_hello
@@ -31,7 +31,7 @@ class Hellos:
     _fingerprints: dict[int, tuple[list[str] | None, str, str | None]] = field(default_factory=dict)
     _made: dict[tuple[int, int, int], Trigger] = field(default_factory=dict)
 
-    def triggers(self, flows: Ints) -> Requests:
+    def triggers(self, flows: Ints) -> Skimmed:
         """The triggers of these flows, None where a flow's hello has to be read yet. Equal hellos share one, which nobody changes."""
         made = self._made
         if len(made) > MOST:
@@ -44,7 +44,7 @@ class Hellos:
             if trigger is None and key[0] >= 0:
                 trigger = made[key] = self._make(*key)
             each.append(trigger)
-        return each, of
+        return Skimmed(each, of, np.where(essence[first] >= 0, length[first].astype(np.int64), UNKNOWN))
 
     def _make(self, essence: int, name: int, length: int) -> Trigger:
         found = self._fingerprints.get(essence)

@@ -143,10 +143,9 @@ def capture_copies(packets: Packets, row: Ints, flow: Ints, of: Streams) -> Ints
     if not len(of.alike):
         return copies
     few, origin = row[of.alike], of.origin[of.alike]
-    columns = (
-        packets.seq, packets.ack, packets.flags, packets.ip_id, packets.window, packets.payload_length, packets.ts_value,
-        packets.source_port, packets.tos,
-    )  # fmt: skip
+    columns = [packets.seq, packets.ack, packets.flags, packets.ip_id, packets.window, packets.payload_length, packets.ts_value, packets.tos]
+    if (origin >= STRAY).any():  # a side of a flow has one port
+        columns.append(packets.source_port)
     keys = [*(c[few] for c in columns), origin, flow[of.alike]]
     order = np.lexsort(keys)  # stable: equal packets stay in capture order
     same = np.ones(len(few) - 1, bool)

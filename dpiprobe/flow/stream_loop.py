@@ -94,6 +94,8 @@ def _bases(
             server_seen, server_last = True, number if who == SERVER else told
         if plain and not client_seen and (who == CLIENT or acks):
             client_seen, client_last = True, number if who == CLIENT else told
+        if syn_seen and syn_ack_seen and ack_seen and server_seen and client_seen:
+            break
     for i in range(first, last):
         if int(origin[nth(i)]) == SERVER and (int(flags[nth(i)]) & OPENING) == SYN | ACK and (int(seq[nth(int(row[nth(i)]))]) + 1) & M32 == answered:
             server_base = answered

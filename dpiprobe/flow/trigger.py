@@ -16,10 +16,12 @@ from dpiprobe.flow.flows import (
     CLIENT,
     CLIENT_HELLO,
     HTTP_REQUEST,
+    NO_TRIGGER,
     OTHER_DATA,
     QUIC_INITIAL,
     UNKNOWN,
     Requests,
+    Skimmed,
     Trigger,
 )
 from dpiprobe.flow.orient import client_speech
@@ -47,15 +49,16 @@ _RECORDS = (b"\x16", b"\x14", b"\x15", b"\x18")
 """A ClientHello's stream begins with a handshake record, or with one that is put before it: ChangeCipherSpec, alert, heartbeat."""
 
 
-def find_triggers(packets: Packets, row: Ints, flow: Ints, of: Streams, count: int, known: Requests | None = None) -> tuple[Requests, Ints, Ints]:
-    """The triggers of all flows, and the offsets where they start and end (UNKNOWN without one). `known`: those that were read already, at 0."""
-    triggers, which = known or ([None], np.zeros(count, np.int64))
-    ends = np.array([t.length if t is not None else UNKNOWN for t in triggers], np.int64)[which]
+def find_triggers(packets: Packets, row: Ints, flow: Ints, of: Streams, count: int, known: Skimmed | None = None) -> tuple[Requests, Ints, Ints, Ints]:
+    """The triggers of all flows, their kinds, and the offsets where they start and end (UNKNOWN without one). `known`: those that were read already, at 0."""
+    triggers, which, length = known or Skimmed([None], np.zeros(count, np.int64), np.full(1, UNKNOWN))
+    ends = length[which]
     begins = np.where(ends != UNKNOWN, 0, UNKNOWN)
+    kinds = np.where(ends != UNKNOWN, CLIENT_HELLO, NO_TRIGGER)
     left = np.flatnonzero((ends == UNKNOWN)[flow]) if known is None or (ends == UNKNOWN).any() else np.empty(0, np.int64)
     speaks = left[(of.origin[left] == CLIENT) & (of.length[left] > 0) & ((of.flags[left] & RST) == 0)]
     if not len(speaks):
-        return (triggers, which), begins, ends
+        return (triggers, which), kinds, begins, ends
     triggers, which, offset, end = triggers.copy(), which.copy(), of.offset, of.end
     speech = np.zeros(len(row), np.bool_)
     speech[speaks] = client_speech(packets, row[speaks])
@@ -67,9 +70,10 @@ def find_triggers(packets: Packets, row: Ints, flow: Ints, of: Streams, count: i
         quic = packets.protocol[row[head]] == UDP
         found = (_quic(packets, row, mine), 0, int(end[head])) if quic else _of_stream(packets, row, mine, offset, end, speech)
         trigger, begins[f], ends[f] = found
+        kinds[f] = trigger.kind
         which[f] = len(triggers)
         triggers.append(trigger)
-    return (triggers, which), begins, ends
+    return (triggers, which), kinds, begins, ends
 
 
 def _of_stream(packets: Packets, row: Ints, mine: Ints, offset: Ints, end: Ints, speech: Bools) -> tuple[Trigger, int, int]:
