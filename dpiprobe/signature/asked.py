@@ -11,10 +11,9 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from dpiprobe.signature.bases import Base
 from dpiprobe.signature.clause import Absent, Clause, Flow, Packets, Predicate
 
-Base: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], int | None, int, int, bool | None]
-"""Kinds of the trigger, then of the packet: origins, exact, some, lacks, reached_server (see `Packets`)."""
 Numbered: TypeAlias = tuple[tuple[int, Predicate], ...]
 
 COSTLY = frozenset({"echoes_timestamps", "repeats"})

@@ -17,20 +17,18 @@ import numpy.typing as npt
 
 from dpiprobe.observe.packet_features import PAYLOADS
 from dpiprobe.observe.table import Part, SuspectTable, Values
-from dpiprobe.signature.asked import Base, Numbered, Selection
+from dpiprobe.signature.asked import Numbered, Selection
+from dpiprobe.signature.bases import Base, Classes
 from dpiprobe.signature.clause import Predicate
 from dpiprobe.signature.model import Trigger
 from dpiprobe.signature.values import Test
-from dpiprobe.wire.packets import ACK, FIN, RST, SYN
+from dpiprobe.wire.packets import RST
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 Short = npt.NDArray[np.int16]
 Answer = tuple[Bools, Bools | None]
 """(passes, may pass); None where nothing may"""
-
-FOUR_FLAGS = SYN | FIN | RST | ACK
-"""`flags: RA` speaks of these four alone: PSH, URG and the congestion bits differ between stacks for no reason (RFC 9293 section 3.1)."""
 
 NOTHING = np.empty(0, np.int64)
 
@@ -116,12 +114,10 @@ class Questions:
         self.rows = len(table.flow)
         self._flows: dict[int, Answer] = {}
         self._kinds: dict[tuple[int, ...], tuple[Bools, Ints]] = {}
-        self._origins: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[Ints, Short]] = {}
-        self._flags: Short = table.flags.astype(np.int16)
-        self._origin: Short = table.origin.astype(np.int16)
         self._flow_kind: Short = table.trigger_kind.astype(np.int16)
-        self._kind: Short = self._flow_kind[table.flow]
+        self._classes = Classes(table, self._flow_kind)
         self._bases: dict[Base, Rows] = {}
+        self._of_classes: dict[tuple[int, ...], Rows] = {}
         self._numbered: dict[int, Rows] = {}
         self._held: dict[int, Ints] = {}
         self._selections: dict[int, tuple[Ints, Ints]] = {}
@@ -193,41 +189,19 @@ class Questions:
 
     def _base(self, base: Base) -> Rows:
         if base not in self._bases:
-            kinds, origins, exact, some, lacks, reached = base
-            here = tuple(kind for kind in kinds if kind in self._present)
-            if here != kinds:  # the same rows as without the kinds that no flow has
-                self._bases[base] = self._base((here, origins, exact, some, lacks, reached))
-                return self._bases[base]
-            if exact is not None and exact & RST and not some and not lacks and reached is None:  # one of several ways to reset: they share columns
-                wider = self._base((kinds, origins, None, RST, 0, None))
-                places = np.flatnonzero((self._flags[wider.rows] & FOUR_FLAGS) == exact)
-                self._bases[base] = Rows(self.table, wider.rows[places], (wider, places))
-                return self._bases[base]
-            rows, flags = self._of_origins(kinds, origins)
-            mask: Bools | None = None
-            if exact is not None:
-                mask = (flags >= 0) & ((flags & FOUR_FLAGS) == exact)
-            if some:
-                part = (flags >= 0) & ((flags & some) != 0)  # UDP has no flags: none of them, and it lacks all
-                mask = part if mask is None else mask & part
-            if lacks:
-                part = (flags < 0) | ((flags & lacks) == 0)
-                mask = part if mask is None else mask & part
-            if reached is not None:
-                part = self.table.reaches_server[rows] == reached
-                mask = part if mask is None else mask & part
-            self._bases[base] = Rows(self.table, rows if mask is None else rows[mask])
+            classes = self._classes
+            chosen = classes.of(base)
+            if chosen not in self._of_classes:
+                kinds, origins, exact, *_ = base
+                wider = classes.of((kinds, origins, None, RST, 0, None)) if chosen and exact is not None and exact & RST else ()
+                if len(wider) > len(chosen):  # one of several ways to reset: they share columns
+                    whole = self._base((kinds, origins, None, RST, 0, None))
+                    places = classes.mask(chosen, whole.rows).nonzero()[0]
+                    self._of_classes[chosen] = Rows(self.table, whole.rows[places], (whole, places))
+                else:
+                    self._of_classes[chosen] = Rows(self.table, classes.mask(chosen).nonzero()[0] if chosen else NOTHING)
+            self._bases[base] = self._of_classes[chosen]
         return self._bases[base]
-
-    def _of_origins(self, kinds: tuple[int, ...], origins: tuple[int, ...]) -> tuple[Ints, Short]:
-        key = kinds, origins
-        if key not in self._origins:
-            mask = _among(self._origin, origins)
-            if {*kinds} != self._present:
-                mask &= _among(self._kind, kinds)
-            rows = np.flatnonzero(mask)
-            self._origins[key] = rows, self._flags[rows]
-        return self._origins[key]
 
     def held(self, selection: Selection) -> Ints:
         """Rows (places in their base) that the clause's predicates select, wherever they stand."""
