@@ -31,7 +31,7 @@ class Unpacked(Packets):
     __slots__ = ("_no_tcp", "_not_spoken", "_unstamped", "_words")
 
     def __init__(self, words: Words, arena: bytes, addresses: list[bytes], read: Read | None, quotes: Quotes, quote: Ints) -> None:
-        """words: PACKED rows, one number a packet"""
+        """words: see `unpack`"""
         self._words = words
         self.arena, self.addresses, self.quotes, self.quote, self.elsewhere = arena, addresses, quotes, quote, _again(words, arena, read)
 
@@ -133,18 +133,28 @@ COLUMNS: dict[str, Callable[[Unpacked], Ints]] = {
 
 
 def unpack(words: Words, arena: bytes, addresses: list[bytes], read: Read | None, quotes: Quotes, quote: Ints) -> Packets:
-    """n packed rows as columns, in the order given. `arena`: what was kept of their payloads, one after the other · `quotes`, `quote`: of all rows,
-    -1 where a row quotes nothing."""
-    turned = np.empty((PACKED, len(words)), np.uint32)
-    for begin in range(0, len(words), AT_ONCE):
-        turned[:, begin : begin + AT_ONCE] = words[begin : begin + AT_ONCE].T
-    return Unpacked(turned, arena, addresses, read, quotes, quote)
+    """n packed packets, one a column (PACKED, n), in the order given. `arena`: what was kept of their payloads, one after the other · `quotes`,
+    `quote`: of all packets, -1 where one quotes nothing."""
+    return Unpacked(words, arena, addresses, read, quotes, quote)
+
+
+def turn(rows: Words, columns: Words) -> None:
+    """Write packed rows (n, PACKED) as columns (PACKED, n)."""
+    for begin in range(0, len(rows), AT_ONCE):
+        columns[:, begin : begin + AT_ONCE] = rows[begin : begin + AT_ONCE].T
+
+
+def turned(rows: Words) -> Words:
+    """Packed rows as columns."""
+    columns = np.empty((PACKED, len(rows)), np.uint32)
+    turn(rows, columns)
+    return columns
 
 
 def sides_of(words: Words) -> tuple[Ints, Ints]:
-    """(flow by the table's number or -1, 1 where the lower endpoint sent it) of packed rows."""
-    both = words[:, 0].astype(np.int32).astype(np.int64)
-    return np.where(both >= 0, both >> 1, -1), np.where(both >= 0, both & 1, 0)
+    """(flow by the table's number or -1, 1 where the lower endpoint sent it) of packed packets (PACKED, n)."""
+    both = words[0].view(np.int32).astype(np.int64)
+    return both >> 1, np.asarray(both & (both >= 0), np.int64)
 
 
 def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np.bool_]) -> tuple[Grouped, npt.NDArray[np.bool_], Ints, Ints]:
@@ -152,22 +162,23 @@ def regroup(directory: Directory, flow: Ints, lower: Ints, error: npt.NDArray[np
 
     flow: of each row by the table's number, of an ICMP error (`error`) the flow it quotes · rows of strays name their own conversation
     """
-    home = directory.flow[flow].astype(np.int64)
+    home = directory.flow[flow]
     here = np.zeros(len(directory.flow), np.bool_)
     here[home] = True
-    mine = np.flatnonzero(here)
-    mine = mine[np.argsort(directory.number[mine], kind="stable")]
-    rank = np.empty(len(directory.flow), np.int64)
+    mine = np.flatnonzero(here)  # in the order of their numbers, as `finish` gave those
+    rank = np.empty(len(directory.flow), np.uint16 if len(mine) <= SHORT else np.int32)
     rank[mine] = np.arange(len(mine))
     local = rank[home]
-    joined = np.where(error, 3, np.where(home != flow, 2, 0))
-    order = np.argsort(local.astype(np.uint16) if len(mine) <= SHORT else local, kind="stable")
+    order = np.argsort(local, kind="stable")
+    strange = home != flow
+    joined = np.where(error, 3, np.where(strange, 2, 0))[order] if strange.any() or error.any() else np.zeros(len(flow), np.int64)
     known = directory.conversations
     grouped = Grouped(
-        order, local[order], lower[order], joined[order], len(mine), known.low_key[mine], known.high_key[mine],
+        order, np.repeat(np.arange(len(mine)), np.bincount(local, minlength=len(mine))), lower[order], joined, len(mine),
+        known.low_key[mine], known.high_key[mine],
         known.transport[mine].astype(np.int64),
     )  # fmt: skip
     return grouped, directory.client_low[mine], directory.oriented_by[mine].astype(np.int64), mine
 
 
-__all__ = ["PACKED", "regroup", "sides_of", "unpack"]
+__all__ = ["PACKED", "regroup", "sides_of", "turn", "turned", "unpack"]

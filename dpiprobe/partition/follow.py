@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from dpiprobe.capture.model import Capture
 from dpiprobe.explain import explain_flows
-from dpiprobe.flow.packed import sides_of, unpack
+from dpiprobe.flow.packed import sides_of, turned, unpack
 from dpiprobe.flow.settle import settle
 from dpiprobe.flow.table import FlowTable
 from dpiprobe.partition.evaluate import Settings
@@ -72,7 +72,7 @@ class Follower:
             self._look(table, now)
 
     def _look(self, table: FlowTable, now: int) -> None:
-        words = np.concatenate([chunk for chunk, _ in self._chunks])
+        words = turned(np.concatenate([chunk for chunk, _ in self._chunks]))
         flow, _ = sides_of(words)
         recent = np.unique(flow)
         settled = set(recent[table.quiet(recent, now, CLOSED, IDLE)].tolist()) - self._said
@@ -81,7 +81,7 @@ class Follower:
             return
         addresses = table.addresses()
         arena = b"".join([bodies for _, bodies in self._chunks])
-        packets = unpack(words, arena, addresses, None, empty_quotes(), np.full(len(words), -1, np.int64))
+        packets = unpack(words, arena, addresses, None, empty_quotes(), np.full(words.shape[1], -1, np.int64))
         flows = settle(packets)
         first = flow[flows.row[flows.start]] if len(flows) else np.empty(0, np.int64)
         flows.numbers, flows.watched_until = table.numbers(first), now

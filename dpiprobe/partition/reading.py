@@ -102,7 +102,7 @@ class Parts:
         aside = self._aside
         if not aside.words:
             return {}, {}
-        packets = unpack(np.stack(aside.words), b"".join(aside.payload), self._addresses, None, _quotes(aside.quotes), np.arange(len(aside.words)))
+        packets = unpack(np.stack(aside.words, axis=1), b"".join(aside.payload), self._addresses, None, _quotes(aside.quotes), np.arange(len(aside.words)))
         rows, flows, lower = self.directory.errors(packets)
         for row, flow in zip(rows.tolist(), flows.tolist(), strict=True):
             self._errors.setdefault(int(self.directory.bucket[flow]), []).append(row)
@@ -115,39 +115,39 @@ class Parts:
         for bucket in np.unique(directory.laid[strange]).tolist():
             words, arena = self._rows.take(bucket)
             flow, _ = sides_of(words)
-            ends = np.cumsum(words[:, 19].astype(np.int64))
+            ends = np.cumsum(words[19].astype(np.int64))
             for row in np.flatnonzero(strange[flow]).tolist():
-                body = arena[int(ends[row]) - int(words[row, 19]) : int(ends[row])]
-                self._moved.setdefault(int(directory.bucket[flow[row]]), []).append((words[row].copy(), body))
+                body = arena[int(ends[row]) - int(words[19, row]) : int(ends[row])]
+                self._moved.setdefault(int(directory.bucket[flow[row]]), []).append((words[:, row].copy(), body))
 
     def take(self, bucket: int) -> Flows:
         """The flows of the clients of one bucket; `numbers` of them are the capture's."""
         words, arena = self._rows.take(bucket)
         directory = self.directory
         flow, lower = sides_of(words)
-        error = np.zeros(len(words), bool)
-        quotes, quote = empty_quotes(), np.full(len(words), -1, np.int64)
+        error = np.zeros(len(flow), bool)
+        quotes, quote = empty_quotes(), np.full(len(flow), -1, np.int64)
         here = directory.bucket[flow] == bucket
         moved, errors = self._moved.get(bucket, []), self._errors.get(bucket, [])
         if moved or errors or not here.all():
-            kept = words[:, 19].astype(np.int64)
+            kept = words[19].astype(np.int64)
             ends = np.cumsum(kept)
             stay = np.flatnonzero(here)
             bodies = [arena[int(ends[r]) - int(kept[r]) : int(ends[r])] for r in stay.tolist()]
             extra = [w for w, _ in moved] + [self._aside.words[r] for r in errors]
-            words = np.concatenate((words[stay], *([np.stack(extra)] if extra else [])))
+            words = np.concatenate((np.take(words, stay, axis=1), *([np.stack(extra, axis=1)] if extra else [])), axis=1)
             bodies += [b for _, b in moved] + [self._aside.payload[r] for r in errors]
             flow, lower = sides_of(words)
-            error = np.zeros(len(words), bool)
-            quote = np.full(len(words), -1, np.int64)
+            error = np.zeros(len(flow), bool)
+            quote = np.full(len(flow), -1, np.int64)
             if errors:
-                first = len(words) - len(errors)
+                first = len(flow) - len(errors)
                 error[first:] = True
                 flow[first:] = [self._error_flow[r] for r in errors]
                 lower[first:] = [self._error_lower[r] for r in errors]
                 quotes, quote[first:] = _quotes([self._aside.quotes[r] for r in errors]), np.arange(len(errors))
-            order = np.argsort(words[:, 1], kind="stable")
-            words, flow, lower, error, quote = words[order], flow[order], lower[order], error[order], quote[order]
+            order = np.argsort(words[1], kind="stable")
+            words, flow, lower, error, quote = np.take(words, order, axis=1), flow[order], lower[order], error[order], quote[order]
             arena = b"".join([bodies[i] for i in order.tolist()])
         packets = unpack(words, arena, self._addresses, partial(os.pread, self._file) if self._file is not None else None, quotes, quote)
         grouped, client_low, oriented_by, mine = regroup(directory, flow, lower, error)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from dpiprobe.flow.packed import PACKED
+from dpiprobe.flow.packed import PACKED, turn
 from dpiprobe.partition.temporary import room, temporary_file
 
 Ints = npt.NDArray[np.int64]
@@ -126,26 +126,32 @@ class Rows:
         return buffer
 
     def take(self, bucket: int) -> tuple[Words, bytes]:
-        """All rows of a bucket in the capture's order, and what was kept of their payloads."""
+        """All rows of a bucket in the capture's order, one a column (PACKED, n), and what was kept of their payloads."""
         row_edges, payload_edges = self._edge_tables()
         if not len(row_edges):
-            return np.empty((0, PACKED), np.uint32), b""
+            return np.empty((PACKED, 0), np.uint32), b""
         rows, payload = row_edges[:, bucket : bucket + 2], payload_edges[:, bucket : bucket + 2]
-        words = np.empty((int((rows[:, 1] - rows[:, 0]).sum()), PACKED), np.uint32)
+        counts = rows[:, 1] - rows[:, 0]
+        words = np.empty((PACKED, int(counts.sum())), np.uint32)
         arena = np.empty(int((payload[:, 1] - payload[:, 0]).sum()), np.uint8)
+        read = np.empty((0, PACKED), np.uint32)  # where what the file holds is read to
         row = byte = 0
         for lying, (first, last), (begin, end) in zip(self._lying(), rows.tolist(), payload.tolist(), strict=True):
             if first == last:
                 continue
-            some, body = words[row : row + last - first], arena[byte : byte + end - begin]
+            count, body = last - first, arena[byte : byte + end - begin]
             if isinstance(lying, _Chunk):
-                some[:] = lying.words[first:last]
+                some = lying.words[first:last]
                 body[:] = lying.arena[begin:end]
             else:
+                if len(read) < count:
+                    read = np.empty((int(counts.max()), PACKED), np.uint32)
+                some = read[:count]
                 assert self._file is not None
                 if os.preadv(self._file, [some.data, body.data], lying.at + first * ROW + begin) != some.nbytes + body.nbytes:
                     raise OSError("the temporary file of packets holds less than was written to it")
-            row += last - first
+            turn(some, words[:, row : row + count])
+            row += count
             byte += end - begin
         return words, arena.tobytes()
 

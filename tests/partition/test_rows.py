@@ -41,7 +41,7 @@ def test_a_bucket_is_what_was_laid_in_it(memory: int, chunks: int) -> None:
     expected = laid(rows, chunks)
     for bucket, (words, body) in enumerate(expected):
         found, arena = rows.take(bucket)
-        assert (found.tolist(), arena) == (words, body)
+        assert (found.T.tolist(), arena) == (words, body)
     assert rows.sizes().tolist() == ([len(words) for words, _ in expected] if chunks else [])
     rows.close()
 
@@ -62,5 +62,5 @@ def test_memory_that_others_take_is_given_up() -> None:
     expected = [(words + more, body + rest) for (words, body), (more, rest) in zip(expected, laid(rows, 60), strict=True)]
     for bucket, (words, body) in enumerate(expected):
         found, arena = rows.take(bucket)
-        assert (found.tolist(), arena) == (words, body)
+        assert (found.T.tolist(), arena) == (words, body)
     rows.close()
