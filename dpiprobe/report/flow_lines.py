@@ -21,7 +21,7 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import TRIGGER_WORDS, Flows
 from dpiprobe.report import line_loop
 from dpiprobe.report.jsonl import line
-from dpiprobe.signature.match import Match
+from dpiprobe.signature.match import STATES, Later, Match, Together
 from dpiprobe.verdict.fine import Fine, judged_fine, why_fine
 from dpiprobe.verdict.model import Judgement
 from dpiprobe.verdict.observations import Seen
@@ -131,6 +131,7 @@ class FlowLines:
         self._capture = capture
         self._flows = flows
         self._packets: dict[tuple[int, ...], str] = {}
+        self._matches: dict[int, list[str]] = {}  # of signatures, by what shows their matches together
 
     def fine(self, fine: Fine) -> Written:
         """Lines of flows that simply worked."""
@@ -227,10 +228,10 @@ class FlowLines:
 
     def _observed(self, told: Sequence[Told], number: Mapping[int, int] | Sequence[int]) -> str:
         """What was observed of a flow. number: of the packet in each slot"""
-        texts = []
+        texts, numbered = [], number.__getitem__
         for kind, slots, more in told:
             begin = _OPENED.get(kind) or _opened(kind)
-            text = f"{begin}{number[slots[0]]}]" if len(slots) == 1 else f"{begin}{self._listed(tuple(sorted({number[slot] for slot in slots})))}]"
+            text = f"{begin}{number[slots[0]]}]" if len(slots) == 1 else f"{begin}{self._listed(tuple(sorted({*map(numbered, slots)})))}]"
             if more:
                 text += f",{_encode(more if isinstance(more, dict) else {'server_packets': more})[1:-1]}"
             texts.append(text)
@@ -246,6 +247,11 @@ class FlowLines:
 
     def _match(self, match: Match) -> str:
         """A match as `Match.plain` has it."""
+        if isinstance(match, Later) and isinstance(match.told, Together):
+            texts = self._matches.get(id(match.told))
+            if texts is None:
+                texts = self._matches[id(match.told)] = _shown(match.signature, match.told)
+            return texts[match.place]
         listed, bare = self._listed, _BARE
         clauses = [
             f'{_quoted(name)}:{{"state":"{state}","packets":[{packets[0] if len(packets) == 1 else listed(packets)}]}}'
@@ -278,6 +284,20 @@ def _opened(kind: str) -> str:
     """Where an observation of a kind begins, of which there are few."""
     text = _OPENED[kind] = f'{{"kind":{_quoted(kind)},"packets":['
     return text
+
+
+def _shown(signature: str, together: Together) -> list[str]:
+    """All matches of a signature as `Match.plain` has them."""
+    columns = []
+    for name, states, packets in together.columns():
+        if packets is None:
+            bare = [_BARE.get((name, state)) or _bare(name, state) for state in STATES]
+            columns.append([bare[state] for state in states])
+        else:
+            begin = [f'{_quoted(name)}:{{"state":"{state}","packets":[' for state in STATES]
+            columns.append([f"{begin[state]}{','.join(map(str, own))}]}}" for state, own in zip(states, packets, strict=True)])
+    head = f'{{"signature":{_quoted(signature)},"clauses":{{'
+    return [f"{head}{','.join(clauses)}}}}}" for clauses in zip(*columns, strict=True)]
 
 
 _BARE: dict[tuple[str, str], str] = {}

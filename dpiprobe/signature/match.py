@@ -11,7 +11,7 @@ Rules of this file:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from operator import attrgetter
@@ -29,7 +29,7 @@ from dpiprobe.signature.predicates import NOTHING, Questions
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 State = Literal["held", "failed", "not_visible", "pending"]
-_STATES: tuple[State, ...] = ("failed", "held", "not_visible", "pending")  # by evaluate.FAILED, HELD, NOT_VISIBLE, PENDING
+STATES: tuple[State, ...] = ("failed", "held", "not_visible", "pending")  # by evaluate.FAILED, HELD, NOT_VISIBLE, PENDING
 
 
 class ClauseState(NamedTuple):
@@ -39,7 +39,7 @@ class ClauseState(NamedTuple):
     packets: tuple[int, ...] = ()
 
 
-WITHOUT_PACKETS = tuple(ClauseState(state) for state in _STATES)
+WITHOUT_PACKETS = tuple(ClauseState(state) for state in STATES)
 """By number of the state."""
 
 
@@ -147,7 +147,7 @@ def _rows_of(evaluation: Evaluation, names: list[str], table: SuspectTable) -> I
 
 
 def _matches(signature: Signature, evaluation: Evaluation, claimed: Ints, table: SuspectTable) -> list[Match]:
-    told, name, pending = _Together(evaluation, claimed, table), signature.id, signature.second_pass
+    told, name, pending = Together(evaluation, claimed, table), signature.id, signature.second_pass
     return [Later(name, flow, told, place, signature, pending) for place, flow in enumerate(evaluation.flows.tolist())]
 
 
@@ -164,20 +164,20 @@ class Shows(Protocol):
 class Later(Match):
     """A match whose clauses, rows and packets are made when they are first asked for: of most matches nobody asks them all."""
 
-    __slots__ = ("_place", "_told")
+    __slots__ = ("place", "told")
 
     def __init__(self, signature: str, flow: int, told: Shows, place: int, definition: Signature, pending: bool) -> None:
-        self.signature, self.flow, self.definition, self.pending, self._told, self._place = signature, flow, definition, pending, told, place
+        self.signature, self.flow, self.definition, self.pending, self.told, self.place = signature, flow, definition, pending, told, place
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("clauses", "rows", "packets"):
             raise AttributeError(name)
-        made = getattr(self._told, name)(self._place)
+        made = getattr(self.told, name)(self.place)
         setattr(self, name, made)  # so that it is found the next time
         return made
 
 
-class _Together:
+class Together:
     """What the matches of one signature show: worked out for all of them once one is asked. place: of the match's flow among those that match"""
 
     def __init__(self, evaluation: Evaluation, claimed: Ints, table: SuspectTable) -> None:
@@ -195,16 +195,16 @@ class _Together:
     @cached_property
     def _states(self) -> list[list[ClauseState]]:
         """By clause, of each match."""
-        columns: list[list[ClauseState]] = []
-        for result in self._results.values():
-            states = result.state.tolist()
-            if len(result.rows):
-                numbers = tuple(self._table.number[result.rows].tolist())
-                own = map(numbers.__getitem__, _cuts(result.rows, self._flows, self._table))
-                columns.append(list(map(_STATE_OF, zip(map(_STATES.__getitem__, states), own, strict=True))))
-            else:
-                columns.append(list(map(WITHOUT_PACKETS.__getitem__, states)))
-        return columns
+        return [
+            [WITHOUT_PACKETS[state] for state in states] if own is None else list(map(_STATE_OF, zip(map(STATES.__getitem__, states), own, strict=True)))
+            for _, states, own in self.columns()
+        ]  # fmt: skip
+
+    def columns(self) -> Iterator[tuple[str, list[int], Iterable[tuple[int, ...]] | None]]:
+        """Each clause by its name: of each match which of `STATES` it has, and the numbers of its packets (None: no match has any)."""
+        for name, result in self._results.items():
+            numbers = tuple(self._table.number[result.rows].tolist())
+            yield name, result.state.tolist(), map(numbers.__getitem__, _cuts(result.rows, self._flows, self._table)) if numbers else None
 
     @cached_property
     def _cuts(self) -> list[slice]:
