@@ -49,12 +49,11 @@ class ByFlow:
         """See `stream.streams`."""
         packets, grouped, slots = self._packets, self._grouped, self._slots
         ends = np.empty((stream_loop.END_ROWS, grouped.flow_count), np.int64)
-        slots[stream_loop.ALIKE] = 0
-        self._streams.streams(
+        alike = self._streams.streams(
             packets.protocol, packets.flags, packets.seq, packets.ack, packets.ip_id, packets.payload_length, grouped.row, grouped.lower,
             grouped.joined, client_low.astype(np.int64), self._start, self._stop, grouped.flow_count, self._places(), slots, ends,
         )  # fmt: skip
-        columns: list[Any] = [*slots[: stream_loop.ALIKE], *ends[:2], np.flatnonzero(slots[stream_loop.ALIKE])]
+        columns: list[Any] = [*slots[: stream_loop.ALIKE], *ends[:2], slots[stream_loop.COPIED, :alike]]
         of = Streams(*columns)
         client_hole, server_hole = ends[2:]
         for side, hole, before, after in (

@@ -20,10 +20,11 @@ nth: Callable[[int], int] = globals().get("nth", int)
 
 Column = MutableSequence[int]
 
-ORIGIN, FLAGS, LENGTH, OFFSET, END, ACKED, CLIENT_NEXT, CLIENT_AFTER, SERVER_NEXT, SERVER_AFTER, ALIKE = range(11)
+ORIGIN, FLAGS, LENGTH, OFFSET, END, ACKED, CLIENT_NEXT, CLIENT_AFTER, SERVER_NEXT, SERVER_AFTER, ALIKE, COPIED = range(12)
 """Rows of `slots`, one number a slot; as in `Flows`. *_AFTER: the next in-order byte just behind the packet · ALIKE: 1 where another packet of the flow
-is equal in sequence and acknowledgement number, flags, length and IP ID, in flows where a SYN or data are: others are no copies (`stream.capture_copies`)."""
-SLOT_ROWS = 11
+is equal in sequence and acknowledgement number, flags, length and IP ID; means nothing in flows where nothing may have come twice · COPIED: the slots
+that are ALIKE, one after the other, of flows where a SYN or data are: elsewhere is no copy (`stream.capture_copies`)."""
+SLOT_ROWS = 12
 CLIENT_BASE, SERVER_BASE, CLIENT_HOLE, SERVER_HOLE = range(4)
 """Rows of `ends`, one number a flow: sequence number of offset 0 or -1; 1 where a side's segments leave a hole: *_NEXT and *_AFTER are not yet right there."""
 END_ROWS = 4
@@ -38,9 +39,13 @@ def streams(
     protocol: Sequence[int], raw_flags: Sequence[int], seq: Sequence[int], ack: Sequence[int], ip_id: Sequence[int], payload: Sequence[int],
     row: Sequence[int], lower: Sequence[int], joined: Sequence[int], client_low: Sequence[int], start: Sequence[int], stop: Sequence[int],
     count: int, places: Column, slots: Sequence[Column], ends: Sequence[Column],
-) -> None:  # fmt: skip
-    """Fill `slots` and `ends` of `count` flows. `places`: a hash table of -1, a power of two long and at least twice as long as the longest flow."""
-    origin, flags, length = slots[ORIGIN], slots[FLAGS], slots[LENGTH]
+) -> int:  # fmt: skip
+    """Fill `slots` and `ends` of `count` flows; how many slots are COPIED.
+
+    places: a hash table of -1, a power of two long and at least twice as long as the longest flow
+    """
+    origin, flags, length, alike, copied = slots[ORIGIN], slots[FLAGS], slots[LENGTH], slots[ALIKE], slots[COPIED]
+    found = 0
     for f in range(count):
         first, last = int(start[f]), int(stop[f])
         client_is = int(client_low[f])
@@ -56,8 +61,12 @@ def streams(
             else:
                 origin[nth(i)] = CLIENT if int(lower[nth(i)]) == client_is else SERVER
         _bases(seq, ack, row, first, last, f, slots, ends)
-        if _offsets(protocol, seq, ack, row, first, last, f, slots, ends):
-            _mark_alike(seq, ack, ip_id, row, first, last, places, slots)
+        if _offsets(protocol, seq, ack, row, first, last, f, slots, ends) and _mark_alike(seq, ack, ip_id, row, first, last, places, slots):
+            for i in range(first, last):
+                if int(alike[nth(i)]) != 0:
+                    copied[nth(found)] = i
+                    found += 1
+    return found
 
 
 @jit
@@ -178,8 +187,8 @@ def _mark_alike(
     last: int,
     places: Column,
     slots: Sequence[Column],
-) -> None:
-    """Mark the packets of one flow that have their like in it, if any of them is a SYN or data. Places that hold an earlier flow's slot are free."""
+) -> bool:
+    """Mark the packets of one flow that have their like in it; whether any of them is a SYN or data. Places that hold an earlier flow's slot are free."""
     flags, length, alike, telling = slots[FLAGS], slots[LENGTH], slots[ALIKE], False
     mask = 2
     while mask < 2 * (last - first):
@@ -204,6 +213,4 @@ def _mark_alike(
             spot = (spot + 1) & mask
         else:
             places[nth(spot)] = i
-    if not telling:
-        for i in range(first, last):
-            alike[nth(i)] = 0
+    return telling

@@ -224,6 +224,8 @@ def reaches_server(flows: Flows, slots: Sequence[int] | Ints) -> Bools:
 def _seen_expiring(flows: Flows, slot: Ints) -> Bools:
     """Which packets a router's time-exceeded quotes."""
     packets = flows.packets
+    if not len(packets.quotes.sequence):
+        return np.zeros(len(slot), bool)
     errors = np.flatnonzero(flows.origin == ICMP_ERROR)
     kind, protocol = packets.icmp_type[flows.row[errors]], packets.protocol[flows.row[errors]]
     expired = errors[((kind == 11) & (protocol == ICMP)) | ((kind == 3) & (protocol == ICMPV6))]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from dpiprobe.flow.flows import Flows
 from dpiprobe.verdict.control import Controls, Serving
 from dpiprobe.verdict.fine import judged_fine
-from dpiprobe.verdict.grouping import groups_of, numbered, paired
+from dpiprobe.verdict.grouping import by_group, groups_of, numbered, paired
 from dpiprobe.verdict.judgements import Judgements
 from dpiprobe.verdict.model import Judgement
 
@@ -197,7 +197,7 @@ def _united(lists: Sequence[Sequence[T]], ordered: Callable[[set[T]], Iterable[T
 
 
 def _smallest_by_group(rows: Ints, group: Ints, count: int, own: Ints, none: int) -> Ints:
-    order = np.argsort(group, kind="stable")
+    order = by_group(group, count)
     return smallest(rows[order], group[order], count, own, none)
 
 
