@@ -161,6 +161,13 @@ class Serving(Sequence[Peers]):
         begin = int(self._begin[group] - self._start[number])
         return Peers(self._pool(number), begin, begin + int(self._own[group]))
 
+    def some(self, shows: Bools) -> Bools:
+        """Of each name of a pool: some flow that serves it is one of these."""
+        chosen = shows[self.chosen]
+        own = np.bincount(self._named.of[self.chosen[chosen]], minlength=len(self._named))
+        others = np.bincount(self.pool_of_chosen[chosen], minlength=self.pools)[self.pool] - own
+        return np.asarray((others > 0) & ~self._without, np.bool_)
+
     def pool_of(self, flow: int) -> Pool:
         """The pool that serves a flow which has controls."""
         return self._pool(int(self.pool[self._named.of[flow]]))

@@ -71,7 +71,6 @@ class Judge:
         self.expected = expected
         self.certificates: dict[int, list[Evidence]] = {}
         self._winners: dict[tuple[str, ...], str | None] = {}
-        self._shed_by: dict[tuple[int, bool], bool] = {}
         self.observed = observed
         self.outcomes = in_columns(outcomes).copy()
         self.controls = controls
@@ -188,16 +187,16 @@ class Judge:
     def _sheds_timestamps(self, f: int) -> bool:
         """The server itself leaves timestamps out: flows of other names that worked show it (some load balancers do), or nothing shows that it
         ever sends them behind its SYN/ACK."""
-        stamps, keeps = self._stamps, self._stamps.keeps[f]
-        if self.controls.state(f) != "completes":
-            return not keeps
-        group = int(self.controls.named.of[f])  # of flows that share what worked
-        known = self._shed_by.get((group, keeps))
-        if known is None:
-            worked = self.controls.worked[f]
-            bare = not keeps and not worked.where("keeps timestamps", stamps.keeps.__getitem__)
-            known = self._shed_by[group, keeps] = bare or bool(worked.where("sheds timestamps", stamps.missing.__getitem__))
-        return known
+        return self._shed[f]
+
+    @cached_property
+    def _shed(self) -> list[bool]:
+        stamps, controls = self._stamps, self.controls
+        keeps, group = np.array(stamps.keeps, np.bool_), controls.named.of
+        completes = controls.state_numbers == STATES.index("completes")
+        bare = ~keeps & ~(completes & controls.worked.some(keeps)[group])
+        shed: list[bool] = (bare | (completes & controls.worked.some(stamps.missing)[group])).tolist()
+        return shed
 
     @cached_property
     def _stamps(self) -> Timestamps:

@@ -127,6 +127,9 @@ def test_controls_of_any_flows(rows: list[Row], fixed: tuple[str, ...], roles: b
     assert [(list(w), list(f)) for w, f in zip(controls.worked, controls.failed, strict=True)] == expected
     assert [controls.state(f) for f in range(len(rows))] == ["completes" if w else "fails" if f else "absent" for w, f in expected]
     assert [STATES[n] for n in controls.state_numbers.tolist()] == [controls.state(f) for f in range(len(rows))]
+    third = np.arange(len(rows)) % 3 == 0
+    some = controls.worked.some(third)[controls.named.of]
+    assert some.tolist() == [any(third[g] for g in w) for w, _ in expected]
 
 
 @given(ROWS, st.dictionaries(st.integers(0, 39), NAMES.filter(bool)))
