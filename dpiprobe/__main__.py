@@ -5,11 +5,14 @@ ends any program; in between it is main's to report. Where interruptions are ign
 
 The cyclic collector looks seldom: what is loaded stays, so that looking at it again and again while it grows, and once more when the process ends,
 costs a sixth of a second of a large capture and finds nothing (our own measurement).
+
+Nothing here multiplies matrices, so numpy's library for that is told not to start a thread for each core, which costs time where cores are many.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from typing import NoReturn
 
@@ -20,6 +23,7 @@ SELDOM = 200_000
 def main() -> NoReturn:
     """Load the command line, run it, and end the process with its exit code."""
     gc.set_threshold(SELDOM, *gc.get_threshold()[1:])
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if heard:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

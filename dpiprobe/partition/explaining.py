@@ -62,10 +62,11 @@ class LargeExplanation:
         for record in self.closing():
             yield line(record).encode() + b"\n"
 
-    def closing(self) -> Iterator[Record]:
-        """The records behind those of flows: names, then the capture."""
+    def closing(self, *, short: bool = False) -> Iterator[Record]:
+        """The records behind those of flows: names, then the capture. `short`: of a name's flows those alone that `telling` gives"""
+        among = {number for number, _ in self.said.telling.values()} if short else None
         for name in self.names:
-            yield name_record(self.capture.name, name)
+            yield name_record(self.capture.name, name, among)
         yield capture_record(self.capture, __version__, self._database)
 
     def telling(self) -> Iterator[Record]:

@@ -91,6 +91,8 @@ def _heard(name: str, database: Database, controls: tuple[str, ...], interesting
 
 def _load() -> None:
     """Load what only explaining and showing need."""
+    import numpy.ma  # noqa: F401 - np.unique does at its first call
+
     from dpiprobe.partition.explaining import warm
     from dpiprobe.report import summary, terminal  # noqa: F401
 

@@ -10,7 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -71,16 +71,9 @@ _KEPT = ("technique", "signature", "position", "confidence", "because", "could_b
 def summary_of(flows: Counter[str], signatures: Counter[str], telling: Iterable[Record], closing: Iterable[Record]) -> Summary:
     """The summary of one capture whose flows were counted elsewhere. `telling`: of each (server, name) and verdict the first flow's record, in
     order · `closing`: the records of names and of the capture"""
-    heard = list(telling)
-    current = next(summaries(chain(heard, _lighter(closing, {record["flow"] for record in heard}))))
+    current = next(summaries(chain(telling, closing)))
     current.flows, current.signatures = flows, signatures
     return current
-
-
-def _lighter(records: Iterable[Record], known: Set[int]) -> Iterator[Record]:
-    """Names without the flows that nothing is known of: those of all names at once are as many numbers as the capture has flows."""
-    for record in records:
-        yield record if record.get("kind") != "name" else {**record, "flows": [n for n in record["flows"] if n in known] if record["verdict"] != "ok" else []}
 
 
 def summaries(records: Iterable[Record]) -> Iterator[Summary]:

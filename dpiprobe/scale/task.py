@@ -204,7 +204,7 @@ def _explain_large(
         for counted in ("verdicts", "techniques", "signatures"):
             getattr(result.tally, "flows" if counted == "verdicts" else counted).update(getattr(said, counted))
         result.hits = sum(said.verdicts[word] for word in options.fail_on) + sum(name.verdict in options.fail_on for name in names)
-        closing = result.tally.watch(explanation.closing())
+        closing = result.tally.watch(explanation.closing(short=raw and take is None))
         result.sha256 = explanation.capture.sha256
         result.unused = tuple(name for name in options.controls if name.lower() not in said.asked)
         if take is not None:

@@ -6,7 +6,7 @@ Rules of this file: it decides nothing; absent knowledge is None; the same input
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 
@@ -127,9 +127,10 @@ def gather_names(flows: Flows, judgements: Judgements, controls: Controls, plann
     return gather(flows, judgements, controls, (ends, servers.of), planned)
 
 
-def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:
-    """The record of one (server, name)."""
+def name_record(capture: str, name: NameJudgement, among: Set[int] | None = None) -> dict[str, Any]:
+    """The record of one (server, name). `among`: the flows (from 1) that are of interest, where that is not all of them; none is where all is well"""
     lead = name.lead
+    flows = [f + 1 for f in name.flows] if among is None or name.verdict != "ok" else []
     return {
         "format": FORMAT,
         "kind": "name",
@@ -144,7 +145,7 @@ def name_record(capture: str, name: NameJudgement) -> dict[str, Any]:
         "signature": lead.signature,
         "reasons": name.reasons,
         "trials": name.trials,
-        "flows": [f + 1 for f in name.flows],
+        "flows": flows if among is None else [f for f in flows if f in among],
     }
 
 

@@ -189,3 +189,15 @@ def trial(client: str, port: int, name: str) -> list[tuple[int, bytes]]:
         return [*opening, (66_000_000, packet(False, 0x14, 500, 100 + size))]
     # the capture began too late for its SYN: two round trips are known at this address, not the three that would prove it
     return [*opening[1:], (121_000_000, packet(False, 0x18, 500, 100 + size, b"\x16\x03\x03\0\x04\x02\0\0\0"))]
+
+
+@pytest.mark.parametrize("path", CASES[::25], ids=lambda path: path.parent.name)
+def test_a_summary_lists_of_a_name_the_flows_that_are_told_of(path: Path) -> None:
+    found = explain_large(path, "x", database=DATABASE, loops=Loops(), buckets=3, lines=False)
+    told = {number for number, _ in found.said.telling.values()}
+    whole, short = list(found.closing()), list(found.closing(short=True))
+    for one, other in zip(whole, short, strict=True):
+        if one["kind"] == "name":
+            one["flows"] = [f for f in one["flows"] if f in told] if one["verdict"] != "ok" else []
+        assert one == other
+    found.close()
