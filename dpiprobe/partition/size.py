@@ -8,7 +8,8 @@ from typing import BinaryIO, cast
 from dpiprobe.capture.source import GZIP, LZ4, ZSTD
 
 LARGE = 24 << 20
-"""Bytes of a plain capture from which numba's start of 0.5 s is repaid (our own measurement; some 50,000 packets)."""
+"""Bytes of a plain capture from which it is read in parts by compiled loops (some 50,000 packets): there numba's start of 0.5 s, before object code was
+kept, was repaid (our own measurement)."""
 PACKED_LARGE = 6 << 20
 """The same of a compressed one."""
 
