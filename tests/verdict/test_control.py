@@ -152,4 +152,4 @@ def test_the_controls_that_a_name_has_are_those_of_its_flows(rows: list[Row], pl
         ok, failed = (sum(map(len, side.values())) for side in by_client)
         expected[server, name] = {"names": names, "ok": ok, "failed": failed}
     assert {(one.server, one.server_name): one.controls for one in found} == expected
-    assert [one.flows for one in found] == sorted(groups.values())
+    assert [list(one.flows) for one in found] == sorted(groups.values())

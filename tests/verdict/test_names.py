@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def expected(trials: Sequence[Trial]) -> list[NameJudgement]:
         if len(members) > 1:
             reasons.append(f"{len(members)} trials: {', '.join(f'{n} {word}' for word, n in counts.items() if n)}")
         controls: dict[str, object] = {"names": names, "ok": ok, "failed": 0}
-        flows = [t.number for t in members]
+        flows = array("q", [t.number for t in members])
         out.append(NameJudgement(server, name, flows, verdict, lead, counts, controls, "high" if sure else lead.confidence, reasons))
     return out
 
