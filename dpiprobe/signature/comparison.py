@@ -8,7 +8,6 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from statistics import median
 
 from dpiprobe.observe.table import SuspectTable
 from dpiprobe.signature.clause import Compare, Control
@@ -32,6 +31,8 @@ def compared_features(signatures: Iterable[Signature]) -> tuple[set[str], set[st
 
 def control_values(table: SuspectTable, controls: Sequence[Collection[int]], features: Iterable[str]) -> dict[str, Column]:
     """Per feature and flow, the median over the flow's controls. `controls[f]` are flow indices of the controls of flow f."""
+    from statistics import median  # brings fractions and decimals along, a hundredth of a second that few captures need
+
     columns: dict[str, Column] = {}
     for feature in features:
         values = table.flow_feature(feature)

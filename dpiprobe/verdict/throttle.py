@@ -11,7 +11,6 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +66,8 @@ def slow_flows(observed: Observed, tests: Sequence[int], controls: Controls, out
     slow, good = [f for f in tests if usable(f, long=True)], controls.worked[tests[0]].where("transfers", usable)
     if not slow or not good:
         return {}
+    from statistics import median  # brings fractions and decimals along, a hundredth of a second that few captures need
+
     sizes = median([int(seen[f]) for f in slow]), median([int(seen[f]) for f in good])
     if abs(sizes[0] - sizes[1]) > SIMILAR_SIZE * max(sizes) and sizes[0] > sizes[1]:
         return {}
