@@ -35,6 +35,12 @@ def two(buf: Sequence[int], at: int) -> int:
 
 
 @jit
+def four(buf: Sequence[int], at: int) -> int:
+    """Four bytes, most significant first."""
+    return (int(buf[nth(at)]) << 24) | (int(buf[nth(at + 1)]) << 16) | (int(buf[nth(at + 2)]) << 8) | int(buf[nth(at + 3)])
+
+
+@jit
 def grease(number: int) -> bool:
     """RFC 8701: 0x?A?A with equal bytes."""
     return (number & 0x0F0F) == 0x0A0A and (number >> 8) == (number & 0xFF)
@@ -43,10 +49,16 @@ def grease(number: int) -> bool:
 @jit
 def mark(buf: Sequence[int], at: int, size: int) -> int:
     """A number below 2^40 that equal strings share."""
-    value, i = size, 0
-    while i + 4 <= size:
-        four = (int(buf[nth(at + i)]) << 24) | (int(buf[nth(at + i + 1)]) << 16) | (int(buf[nth(at + i + 2)]) << 8) | int(buf[nth(at + i + 3)])
-        value = ((value ^ four) * MIX) & MASK
+    value, other, i = size, 0, 0
+    while i + 8 <= size:  # two by two: neither waits for the other
+        value = ((value ^ four(buf, at + i)) * MIX) & MASK
+        other = ((other ^ four(buf, at + i + 4)) * MIX) & MASK
+        value ^= value >> 17
+        other ^= other >> 17
+        i += 8
+    value = ((value ^ (other >> 3)) * MIX) & MASK
+    if i + 4 <= size:
+        value = ((value ^ four(buf, at + i)) * MIX) & MASK
         value ^= value >> 17
         i += 4
     while i < size:
@@ -68,12 +80,10 @@ def intern(
         if number < 0:
             break
         if int(spans[nth(2 * number + 1)]) == size:
-            begin, same = int(spans[nth(2 * number)]), True
-            for i in range(size):
-                if int(strings[nth(begin + i)]) != int(buf[nth(at + i)]):
-                    same = False
-                    break
-            if same:
+            begin, apart = int(spans[nth(2 * number)]), 0
+            for i in range(size):  # to the end, without a look at each: many bytes are compared at once so, and nearly all are equal
+                apart |= int(strings[nth(begin + i)]) ^ int(buf[nth(at + i)])
+            if not apart:
                 return number
         spot = (spot + 1) & mask
     number, used = int(totals[STRINGS]), int(totals[USED])
@@ -154,17 +164,17 @@ def essence(buf: Sequence[int], at: int, end: int, scratch: MutableSequence[int]
         if not grease(kind):
             # insert in order of type: clients shuffle their extensions
             i = KINDS + kinds
-            while i > KINDS and int(totals[i - 1]) > kind:
-                totals[i] = totals[i - 1]
+            while i > KINDS and int(totals[nth(i - 1)]) > kind:
+                totals[nth(i)] = totals[nth(i - 1)]
                 i -= 1
-            totals[i] = kind
+            totals[nth(i)] = kind
             kinds += 1
         place += size
     if place != end or encrypted > 1:
         return -1
     spot = put(scratch, spot, kinds)
     for i in range(kinds):
-        spot = put(scratch, spot, int(totals[KINDS + i]))
+        spot = put(scratch, spot, int(totals[nth(KINDS + i)]))
     for which in (signatures, alpn, versions):
         if which < 0:
             spot = put(scratch, spot, ABSENT)
