@@ -69,7 +69,7 @@ def follow(
                 sink.write(text)
             sink.flush()
         else:
-            table(summary_of(said.verdicts, said.signatures, explanation.telling(), explanation.closing(short=True)))
+            table(summary_of(said.verdicts, said.signatures, explanation.told(), explanation.closing(short=True)))
         hits = sum(said.verdicts[word] for word in fail_on) + sum(name.verdict in fail_on for name in explanation.names)
         for name in controls:
             if name.lower() not in said.asked:

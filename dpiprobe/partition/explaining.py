@@ -71,8 +71,12 @@ class LargeExplanation:
 
     def telling(self) -> Iterator[Record]:
         """Flow records that a summary shows something of, in order."""
-        for _, text in sorted(self.said.telling.values()):
+        for _, (_, text) in sorted(self.told().items()):
             yield json.loads(text)
+
+    def told(self) -> dict[int, tuple[str, bytes]]:
+        """The same by number: verdict, and record as JSON."""
+        return {number: (verdict, text) for (_, _, verdict), (number, text) in self.said.telling.items()}
 
     def close(self) -> None:
         """Let go of temporary files."""

@@ -9,10 +9,10 @@ Rules of this file:
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from dpiprobe.cases.evidence import evidence_of
@@ -20,6 +20,10 @@ from dpiprobe.report.printable import printable, ranges
 
 VERDICTS = ("blocked", "contested", "down", "insufficient", "ok")
 """In the order in which a person wants to read them."""
+MOST_OK = 12
+"""Rows of names that worked; policy."""
+MOST_ROWS = 200
+"""Rows of other names; policy."""
 
 Record = Mapping[str, Any]
 
@@ -46,11 +50,13 @@ class Name:
 
 @dataclass(slots=True)
 class Summary:
-    """One capture or run in short. files: what it was put together from, nothing where it is one file"""
+    """One capture or run in short. files: what it was put together from, nothing where it is one file · unshown: names by verdict that have no row,
+    where rows were made for a table only"""
 
     capture: str = ""
     files: tuple[str, ...] = ()
     names: list[Name] = field(default_factory=list)
+    unshown: Counter[str] = field(default_factory=Counter)
     flows: Counter[str] = field(default_factory=Counter)
     signatures: Counter[str] = field(default_factory=Counter)
     record: dict[str, Any] = field(default_factory=dict)
@@ -68,11 +74,32 @@ class _Told:
 _KEPT = ("technique", "signature", "position", "confidence", "because", "could_be", "reasons", "mechanism")
 
 
-def summary_of(flows: Counter[str], signatures: Counter[str], telling: Iterable[Record], closing: Iterable[Record]) -> Summary:
-    """The summary of one capture whose flows were counted elsewhere. `telling`: of each (server, name) and verdict the first flow's record, in
-    order · `closing`: the records of names and of the capture"""
-    current = next(summaries(chain(telling, closing)))
-    current.flows, current.signatures = flows, signatures
+def summary_of(flows: Counter[str], signatures: Counter[str], telling: Mapping[int, tuple[str, bytes]], closing: Iterable[Record]) -> Summary:
+    """The summary of one capture whose flows were counted elsewhere, with the rows that a table shows. `telling`: by its number, of each (server, name)
+    and verdict the first flow's verdict and record, as JSON · `closing`: the records of names and of the capture"""
+    current = Summary(flows=flows, signatures=signatures)
+    waiting = []
+    for record in closing:
+        current.capture = current.capture or printable(str(record.get("capture") or ""))
+        if record["kind"] == "name":
+            waiting.append(record)
+        else:
+            current.record = dict(record)
+    shown = []
+    few = Counter[bool]()
+    for record in _ordered(waiting):
+        verdict = str(record["verdict"])
+        few[verdict == "ok"] += 1
+        if few[verdict == "ok"] <= (MOST_OK if verdict == "ok" else MOST_ROWS):
+            shown.append(record)
+        else:
+            current.unshown[verdict] += 1
+    told = {}
+    for record in shown:  # what nobody sees is not decoded
+        number = next((n for n in record["flows"] if n in telling and telling[n][0] == record["verdict"]), None)
+        if number is not None:
+            told[number] = _told(json.loads(telling[number][1]))
+    current.names = [_row(record, told) for record in shown]
     return current
 
 
@@ -90,8 +117,7 @@ def summaries(records: Iterable[Record]) -> Iterator[Summary]:
             if record.get("signature"):
                 current.signatures[str(record["signature"])] += 1
             if verdict != "ok":
-                number = int(record.get("flow") or 0)
-                told[number] = _Told(number, {"verdict": verdict} | {k: record.get(k) for k in _KEPT}, evidence_of(record))
+                told[int(record.get("flow") or 0)] = _told(record)
         elif kind == "name":
             waiting.append(record)
         elif kind == "capture":
@@ -103,10 +129,18 @@ def summaries(records: Iterable[Record]) -> Iterator[Summary]:
 
 
 def _finish(summary: Summary, waiting: list[Record], told: dict[int, _Told]) -> Summary:
-    rows = [_row(record, told) for record in waiting]
-    rows.sort(key=lambda row: (VERDICTS.index(row.verdict) if row.verdict in VERDICTS else len(VERDICTS)))
-    summary.names = rows
+    summary.names = [_row(record, told) for record in _ordered(waiting)]
     return summary
+
+
+def _ordered(names: list[Record]) -> list[Record]:
+    """Records of names as a table shows them: by verdict."""
+    place = {verdict: i for i, verdict in enumerate(VERDICTS)}
+    return sorted(names, key=lambda record: place.get(str(record.get("verdict")), len(VERDICTS)))
+
+
+def _told(record: Record) -> _Told:
+    return _Told(int(record.get("flow") or 0), {"verdict": str(record.get("verdict"))} | {k: record.get(k) for k in _KEPT}, evidence_of(record))
 
 
 def _row(record: Record, told: dict[int, _Told]) -> Name:

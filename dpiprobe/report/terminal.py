@@ -10,17 +10,16 @@ Rules of this file:
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 from dpiprobe.report.columns import EMPTY, GAP, fit, lay
 from dpiprobe.report.printable import printable, width
-from dpiprobe.report.summary import VERDICTS, Name, Summary, counts, losses, packets, summaries
+from dpiprobe.report.summary import MOST_OK, MOST_ROWS, Name, Summary, counts, losses, packets, summaries
 
 COLOURS = {"blocked": "bold red", "contested": "magenta", "down": "yellow", "insufficient": "cyan", "ok": "green"}
 HEADS = ("name", "server", "verdict", "technique", "signature", "position", "why")
-MOST_OK = 12  # rows of names that worked; what did not work is never cut
-MOST_ROWS = 200
 
 
 def write(records: Iterable[Mapping[str, Any]], out: TextIO, *, colour: bool | None = None, program: str = "dpiprobe") -> None:
@@ -37,7 +36,7 @@ def write(records: Iterable[Mapping[str, Any]], out: TextIO, *, colour: bool | N
 
 def write_summary(summary: Summary, out: TextIO, *, screen: bool = False, colour: bool = True, program: str = "dpiprobe") -> None:
     """One capture's table, counts, losses and next steps."""
-    shown, left = _choose(summary.names)
+    shown, left = _choose(summary)
     out.write(f"{summary.capture}\n\n" if summary.capture else "")
     if not summary.names:
         out.write("no flows that can be judged\n" if not summary.flows else "")
@@ -50,18 +49,17 @@ def write_summary(summary: Summary, out: TextIO, *, screen: bool = False, colour
     out.write("\n" + "\n".join([*_counts(summary), *_next(summary, program)]) + "\n")
 
 
-def _choose(names: list[Name]) -> tuple[list[Name], list[str]]:
+def _choose(summary: Summary) -> tuple[list[Name], list[str]]:
     """The rows to show, and a sentence for the rest."""
-    notable = [name for name in names if name.verdict != "ok"]
-    fine = [name for name in names if name.verdict == "ok"]
+    notable = [name for name in summary.names if name.verdict != "ok"]
+    fine = [name for name in summary.names if name.verdict == "ok"]
+    worked = summary.unshown["ok"]
     left = []
-    if len(notable) > MOST_ROWS:
-        left.append(f"... and {len(notable) - MOST_ROWS} more that did not simply work; --json has them all")
-        notable = notable[:MOST_ROWS]
-    if len(fine) > MOST_OK:
-        left.append(f"... and {len(fine) - MOST_OK} more names that worked")
-        fine = fine[:MOST_OK]
-    return notable + fine, left
+    if more := max(len(notable) - MOST_ROWS, 0) + summary.unshown.total() - worked:
+        left.append(f"... and {more} more that did not simply work; --json has them all")
+    if more := max(len(fine) - MOST_OK, 0) + worked:
+        left.append(f"... and {more} more names that worked")
+    return notable[:MOST_ROWS] + fine[:MOST_OK], left
 
 
 def _cells(name: Name) -> tuple[str, ...]:
@@ -106,7 +104,7 @@ def _rich_table(names: list[Name], out: TextIO, *, colour: bool) -> None:
 
 
 def _counts(summary: Summary) -> list[str]:
-    verdicts: dict[str, int] = {word: sum(name.verdict == word for name in summary.names) for word in VERDICTS}
+    verdicts = summary.unshown + Counter(name.verdict for name in summary.names)
     lines = [f"names: {counts(verdicts)}", f"flows: {counts(summary.flows)}"]
     if summary.record.get("packets") is not None:
         lines.append(f"packets: {summary.record['packets']}")

@@ -213,7 +213,7 @@ def _explain_large(
         elif raw:
             from dpiprobe.report.summary import summary_of
 
-            result.summaries = [summary_of(said.verdicts, said.signatures, explanation.telling(), closing)]
+            result.summaries = [summary_of(said.verdicts, said.signatures, explanation.told(), closing)]
             result.summaries[0].files = given.parts
         else:
             for text in explanation.flow_lines():

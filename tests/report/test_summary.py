@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dpiprobe.report.summary import losses, summaries, summary_of
+import io
+import json
+
+from dpiprobe.report.summary import MOST_OK, MOST_ROWS, losses, summaries, summary_of
+from dpiprobe.report.terminal import write_summary
 from tests.report.fixtures import OK_FLOW, capture, flow, name
 
 
@@ -43,4 +47,19 @@ def test_what_was_lost_is_said() -> None:
 def test_a_summary_of_telling_flows_is_that_of_all() -> None:
     records = [flow(1), flow(2, **OK_FLOW), name([2, 1]), name([2], verdict="ok", server_name="a"), capture()]
     whole = next(summaries(records))
-    assert summary_of(whole.flows, whole.signatures, iter([records[0]]), iter(records[2:])) == whole
+    assert summary_of(whole.flows, whole.signatures, {1: ("blocked", json.dumps(records[0]).encode())}, iter(records[2:])) == whole
+
+
+def test_a_table_of_more_names_than_are_shown_is_that_of_all() -> None:
+    wrong, right = MOST_ROWS + 3, MOST_OK + 2
+    flows = [flow(i + 1) for i in range(wrong)]
+    fine = [name([], verdict="ok", server_name=f"a{i}") for i in range(right)]
+    records = [*flows, *fine, *(name([i + 1], server_name=f"b{i}") for i in range(wrong)), capture()]
+    whole = next(summaries(records))
+    telling = {i + 1: ("blocked", json.dumps(one).encode()) for i, one in enumerate(flows)}
+    short = summary_of(whole.flows, whole.signatures, telling, iter(records[wrong:]))
+    assert short.unshown == {"blocked": 3, "ok": 2} and len(short.names) == MOST_ROWS + MOST_OK
+    tables = io.StringIO(), io.StringIO()
+    for summary, out in zip((whole, short), tables, strict=True):
+        write_summary(summary, out)
+    assert tables[0].getvalue() == tables[1].getvalue() and "3 more that" in tables[0].getvalue()
