@@ -131,7 +131,7 @@ class FlowLines:
         self._capture = capture
         self._flows = flows
         self._packets: dict[tuple[int, ...], str] = {}
-        self._matches: dict[int, list[str]] = {}  # of signatures, by what shows their matches together
+        self._matches: dict[int, dict[int, str]] = {}  # of signatures, by what shows their matches together and the place among these
 
     def fine(self, fine: Fine) -> Written:
         """Lines of flows that simply worked."""
@@ -181,6 +181,7 @@ class FlowLines:
 
     def _others(self, chosen: Ints, judgements: Sequence[Judgement], matches: Mapping[int, Sequence[Match]]) -> Written:
         pieces = _Pieces()
+        self._show(match for judgement in judgements for match in matches.get(judgement.flow, ()))
         seen = [_told(judgement) for judgement in judgements]
         number = self._numbered(seen)
         ends = [self._end(judgement, matches.get(judgement.flow, ()), told, number) for judgement, told in zip(judgements, seen, strict=True)]
@@ -245,13 +246,18 @@ class FlowLines:
         slots = [slot for told in seen for _, some, _ in told for slot in some]
         return dict(zip(slots, self._numbers(np.array(slots, np.int64)).tolist(), strict=True))
 
+    def _show(self, matches: Iterable[Match]) -> None:
+        """Make the texts of those matches that are shown together."""
+        asked: dict[int, tuple[str, Together, list[int]]] = {}
+        for match in matches:
+            if isinstance(match, Later) and isinstance(match.told, Together):
+                asked.setdefault(id(match.told), (match.signature, match.told, []))[2].append(match.place)
+        self._matches = {which: dict(zip(places, _shown(name, told, np.array(places)), strict=True)) for which, (name, told, places) in asked.items()}
+
     def _match(self, match: Match) -> str:
         """A match as `Match.plain` has it."""
         if isinstance(match, Later) and isinstance(match.told, Together):
-            texts = self._matches.get(id(match.told))
-            if texts is None:
-                texts = self._matches[id(match.told)] = _shown(match.signature, match.told)
-            return texts[match.place]
+            return self._matches[id(match.told)][match.place]
         listed, bare = self._listed, _BARE
         clauses = [
             f'{_quoted(name)}:{{"state":"{state}","packets":[{packets[0] if len(packets) == 1 else listed(packets)}]}}'
@@ -286,10 +292,10 @@ def _opened(kind: str) -> str:
     return text
 
 
-def _shown(signature: str, together: Together) -> list[str]:
-    """All matches of a signature as `Match.plain` has them."""
+def _shown(signature: str, together: Together, places: Ints) -> list[str]:
+    """Matches of a signature as `Match.plain` has them."""
     columns = []
-    for name, states, packets in together.columns():
+    for name, states, packets in together.columns(places):
         if packets is None:
             bare = [_BARE.get((name, state)) or _bare(name, state) for state in STATES]
             columns.append([bare[state] for state in states])

@@ -197,14 +197,15 @@ class Together:
         """By clause, of each match."""
         return [
             [WITHOUT_PACKETS[state] for state in states] if own is None else list(map(_STATE_OF, zip(map(STATES.__getitem__, states), own, strict=True)))
-            for _, states, own in self.columns()
+            for _, states, own in self.columns(np.arange(len(self._flows)))
         ]  # fmt: skip
 
-    def columns(self) -> Iterator[tuple[str, list[int], Iterable[tuple[int, ...]] | None]]:
-        """Each clause by its name: of each match which of `STATES` it has, and the numbers of its packets (None: no match has any)."""
+    def columns(self, places: Ints) -> Iterator[tuple[str, list[int], Iterable[tuple[int, ...]] | None]]:
+        """Each clause by its name: of each match at these places which of `STATES` it has, and the numbers of its packets (None: no match has any)."""
+        flows = self._flows[places]
         for name, result in self._results.items():
             numbers = tuple(self._table.number[result.rows].tolist())
-            yield name, result.state.tolist(), map(numbers.__getitem__, _cuts(result.rows, self._flows, self._table)) if numbers else None
+            yield name, result.state[places].tolist(), map(numbers.__getitem__, _cuts(result.rows, flows, self._table)) if numbers else None
 
     @cached_property
     def _cuts(self) -> list[slice]:

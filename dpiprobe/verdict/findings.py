@@ -24,18 +24,20 @@ from dpiprobe.verdict.view import Views
 from dpiprobe.wire.packets import OPT_TIMESTAMPS
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 def findings_of(observed: Observed, samples: Ints, views: Views, sheds: Callable[[int], bool] = lambda _: False) -> dict[int, list[Evidence]]:
     """By flow. samples: round-trip samples known for each flow's server · sheds: whether a flow's server itself leaves timestamps out"""
     contents, possible = Contents(observed), Candidates(observed, samples)
     found: dict[int, list[Evidence]] = {}
+    suspected: list[bool] = _suspected(observed).tolist()
 
     def take(told: Mapping[int, list[Evidence]]) -> None:
         for f, items in told.items():
             if f in found:
                 found[f] += items
-            elif items and len(observed.rows(f)):
+            elif items and suspected[f]:
                 found[f] = items
 
     take(Early(observed, samples, views, contents).arrivals())
@@ -48,12 +50,20 @@ def findings_of(observed: Observed, samples: Ints, views: Views, sheds: Callable
     return found
 
 
+def _suspected(observed: Observed) -> Bools:
+    """Per flow: it has suspect packets."""
+    suspected = np.zeros(len(observed.flows), np.bool_)
+    suspected[observed.flow] = True
+    return suspected
+
+
 def missing_timestamps(observed: Observed, contents: Contents, sheds: Callable[[int], bool]) -> dict[int, list[Evidence]]:
     """Data or a close without timestamps in a connection that negotiated them (RFC 7323 section 3.2: every segment but a reset carries them)."""
     stamps = timestamps_of(observed)
+    told = stamps.missing & _suspected(observed)
     found: dict[int, list[Evidence]] = {}
-    for f, bare in slots_by_flow(observed.flows, np.flatnonzero(stamps.bare & stamps.missing[observed.flows.flow])).items():
-        if not len(observed.rows(f)) or sheds(f):
+    for f, bare in slots_by_flow(observed.flows, np.flatnonzero(stamps.bare & told[observed.flows.flow])).items():
+        if sheds(f):
             continue
         technique = contents.technique(bare[0], f)
         what = "close" if technique == "fin" else "payload"

@@ -165,14 +165,9 @@ class Judge:
 
     def _distinctive(self, match: Match) -> Evidence:
         """A signature that says alone that no stack of the server made these packets."""
-        slot, definition = self._slot_of_row, match.definition
+        slot, definition = self.observed.slot, match.definition
         reason = f"{definition.title}: packets that no stack of the server makes"
-        return Evidence("distinctive", definition.technique, [slot[row] for row in match.rows], reason, True, "high", match.signature)
-
-    @cached_property
-    def _slot_of_row(self) -> list[int]:
-        slots: list[int] = self.observed.slot.tolist()
-        return slots
+        return Evidence("distinctive", definition.technique, [int(slot[row]) for row in match.rows], reason, True, "high", match.signature)
 
     def _places(self, groups: Groups, findings: Findings) -> dict[int, Place]:
         """The neighbours of flows that ask for them: by flow, one `Place` for all of a client's flows to a server and port."""

@@ -97,3 +97,18 @@ def test_flows_of_many_kinds() -> None:
         made = {flow: text for piece in pieces for flow, text in zip(piece.flow.tolist(), piece.lines(), strict=True)}
         expected = [line(flow_record("x", found.flows, j, found.matches.get(j.flow, []))).encode() + b"\n" for j in found.judgements]
         assert [made[f] for f in range(len(found.flows))] == expected
+
+
+def test_lines_of_some_flows_are_those_among_all() -> None:
+    """Of matches that are shown together only those asked for are made."""
+    for story in STORIES.values():
+        scene = Scene()
+        for client in range(3):
+            story(scene, client * 10**9)
+        found = scene.explain()
+        others = found.judgements.others
+        made = FlowLines("x", found.flows).others(others, found.matches).lines()
+        for some in (others[1::2], others[::-3], others[:0]):
+            alone = FlowLines("x", found.flows).others(some, found.matches)
+            place = {judgement.flow: i for i, judgement in enumerate(others)}
+            assert alone.lines() == [made[place[judgement.flow]] for judgement in some]
