@@ -69,13 +69,8 @@ class LargeExplanation:
             yield name_record(self.capture.name, name, among)
         yield capture_record(self.capture, __version__, self._database)
 
-    def telling(self) -> Iterator[Record]:
-        """Flow records that a summary shows something of, in order."""
-        for _, (_, text) in sorted(self.told().items()):
-            yield json.loads(text)
-
     def told(self) -> dict[int, tuple[str, bytes]]:
-        """The same by number: verdict, and record as JSON."""
+        """Flows that a summary shows something of, by number: verdict, and record as JSON."""
         return {number: (verdict, text) for (_, _, verdict), (number, text) in self.said.telling.items()}
 
     def close(self) -> None:
