@@ -11,7 +11,6 @@ from __future__ import annotations
 import mmap
 import os
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -105,7 +104,7 @@ class Rows:
             else:
                 self._holding.append(last)
                 self._held += len(last.buffer)
-        return _fresh(max(min(BLOCK, self._memory), size))
+        return np.frombuffer(mmap.mmap(-1, max(min(BLOCK, self._memory), size), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), np.uint8)
 
     def _write(self, block: _Block) -> Octets:
         """Put a block into the file, so that a bucket is read at one place for all of its chunks; the memory that it had."""
@@ -180,15 +179,6 @@ class Rows:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def _fresh(size: int) -> Octets:
-    """New memory, in large pages where there are some: a block is filled from end to end, and taking it page by page took a tenth of the reading pass."""
-    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):  # a kernel that has none
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, np.uint8)
 
 
 def _write(file: int, views: list[memoryview]) -> int:
