@@ -63,7 +63,7 @@ class LargeExplanation:
             yield line(record).encode() + b"\n"
 
     def closing(self, *, short: bool = False) -> Iterator[Record]:
-        """The records behind those of flows: names, then the capture. `short`: of a name's flows those alone that `telling` gives"""
+        """The records behind those of flows: names, then the capture. `short`: of a name's flows those alone that `told` gives"""
         among = {number for number, _ in self.said.telling.values()} if short else None
         for name in self.names:
             yield name_record(self.capture.name, name, among)

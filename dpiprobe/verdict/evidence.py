@@ -9,6 +9,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from typing import Any
+
 from dpiprobe.flow.flows import CLIENT_HELLO, HTTP_REQUEST
 from dpiprobe.verdict.model import Evidence
 from dpiprobe.verdict.outcome import FRAGMENTATION_NEEDED
@@ -58,8 +60,12 @@ def echoes(view: FlowView, slot: int) -> bool:
 
 def no_socket_reset(view: FlowView, slot: int) -> bool:
     """A bare reset as any host sends it for a socket it does not know: no ACK flag, window 0, IP ID 0 (or IPv6), no options."""
-    bare = not view.flags[view.at(slot)] & ACK and view.packet(slot, "window") == 0 and view.packet(slot, "options") == 0
-    return bare and view.packet(slot, "ip_id") in (0, -1)
+    return bool(of_no_socket(view.flags[view.at(slot)], view.packet(slot, "window"), view.packet(slot, "options"), view.packet(slot, "ip_id")))
+
+
+def of_no_socket(flags: Any, window: Any, options: Any, ip_id: Any) -> Any:
+    """The same of fields of resets: of one, or of many in columns."""
+    return (flags & ACK == 0) & (window == 0) & (options == 0) & ((ip_id == 0) | (ip_id == -1))
 
 
 def impossible_sequences(view: FlowView) -> list[Evidence]:

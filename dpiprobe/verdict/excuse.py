@@ -19,12 +19,11 @@ from dpiprobe.observe.build import Observed
 from dpiprobe.verdict.columns import columns_of
 from dpiprobe.verdict.contents import content_technique
 from dpiprobe.verdict.control import Controls
-from dpiprobe.verdict.evidence import echoes, ms, no_socket_reset, stack_would_choose, trigger_word, trigger_word_of
+from dpiprobe.verdict.evidence import echoes, ms, no_socket_reset, of_no_socket, stack_would_choose, trigger_word, trigger_word_of
 from dpiprobe.verdict.model import Evidence, Judgement, Outcome
 from dpiprobe.verdict.outcomes import in_columns
 from dpiprobe.verdict.silence import View
 from dpiprobe.verdict.view import FlowView
-from dpiprobe.wire.packets import ACK
 
 Ints = npt.NDArray[np.int64]
 
@@ -276,7 +275,7 @@ class Marks:
         counts = (at >= 0) & (flows.flow[before] == of) & (packets.ip_id[row] > 0) & (step > 0) & (step <= COUNTER_STEP)
         model = flows.row[np.maximum(flows.syn_ack[of], 0)]  # beside another DF an equal TTL proves nothing
         alike = (flows.syn_ack[of] >= 0) & (packets.df[row] == packets.df[model]) & (packets.ttl[row] == packets.ttl[model])
-        unknown = (packets.flags[row] & ACK == 0) & (packets.window[row] == 0) & (packets.options[row] == 0) & np.isin(packets.ip_id[row], (0, -1))
+        unknown = of_no_socket(packets.flags[row], packets.window[row], packets.options[row], packets.ip_id[row])
         told = (slots, packets.number[row], unknown, packets.ts_echo[row] >= 0, counts, alike)
         self.told: dict[int, tuple[int, ...]] = dict(zip(of.tolist(), zip(*(column.tolist() for column in told), strict=True), strict=True))
 

@@ -130,7 +130,7 @@ def gather_names(flows: Flows, judgements: Judgements, controls: Controls, plann
 def name_record(capture: str, name: NameJudgement, among: Set[int] | None = None) -> dict[str, Any]:
     """The record of one (server, name). `among`: the flows (from 1) that are of interest, where that is not all of them; none is where all is well"""
     lead = name.lead
-    flows = [f + 1 for f in name.flows] if among is None or name.verdict != "ok" else []
+    flows = [] if among is not None and name.verdict == "ok" else [f + 1 for f in name.flows if among is None or f + 1 in among]
     return {
         "format": FORMAT,
         "kind": "name",
@@ -145,7 +145,7 @@ def name_record(capture: str, name: NameJudgement, among: Set[int] | None = None
         "signature": lead.signature,
         "reasons": name.reasons,
         "trials": name.trials,
-        "flows": flows if among is None else [f for f in flows if f in among],
+        "flows": flows,
     }
 
 
